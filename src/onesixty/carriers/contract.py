@@ -1,0 +1,204 @@
+"""What every carrier takes and gives: `Submission` in, one `Outcome` each; receipts and inbound messages as they come."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum
+from typing import Any, Protocol
+from uuid import UUID
+
+
+@dataclass(slots=True)
+class Submission:
+    """One message on its way out, with all that a carrier needs to send it."""
+
+    account_id: int
+    message_id: UUID
+    carrier_id: int
+    attempt: int  # from 1
+    priority: int  # 0 first; the number of the category
+    sender: str | None  # as given: E.164 with +, short code or alphanumeric; None leaves it to the carrier
+    recipient: str  # E.164 with +
+    body: str
+    encoding: str  # "gsm7", "ucs2" or "latin1", as decided when it was accepted
+    segments: int
+    expires_at: datetime
+    lease_id: UUID
+    parts_accepted: int = 0  # parts that the carrier has from an earlier attempt; they are not sent again
+    test: bool = False
+
+
+class OutcomeKind(IntEnum):
+    """How a submission, or one part of it, ended."""
+
+    ACCEPTED = 1  # the carrier has it
+    DEFERRED = 2  # the carrier does not have it; worth another try
+    REFUSED = 3  # the carrier does not want it; another try changes nothing
+    UNKNOWN = 4  # handed over, no answer: it may have been sent
+
+
+class ErrorClass:
+    """Whose fault a failure is; recipient and content errors never count against a carrier."""
+
+    RECIPIENT = "recipient"
+    CONTENT = "content"
+    CARRIER = "carrier"
+    CONFIG = "config"
+    THROTTLE = "throttle"
+    EXPIRED = "expired"
+
+
+@dataclass(slots=True)
+class PartAnswer:
+    """What became of one part (from 1), in the carrier's own words."""
+
+    part: int
+    kind: OutcomeKind
+    carrier_message_id: str = ""
+    match_key: str = ""  # normal form by which receipts are matched; empty when there is nothing to match
+    code: str = ""  # the carrier's own code, such as "0x0B"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """The end of one submission. `parts` tells every part that was tried in this attempt."""
+
+    submission: Submission
+    kind: OutcomeKind
+    submitted_at: datetime
+    answered_at: datetime
+    parts: Sequence[PartAnswer] = ()
+    error_code: str | None = None
+    error_class: str | None = None
+    detail: str | None = None
+    code: str | None = None
+    retry_after_seconds: float | None = None
+    counts_as_attempt: bool = True  # throttling does not: the message keeps its place
+    late: bool = False  # an answer after this submission had been reported as unknown
+
+
+class ReceiptState(IntEnum):
+    """State of a part as a receipt tells it; the numbers are SMPP's message_state (3.4, 5.2.28)."""
+
+    NONE = 0
+    ENROUTE = 1
+    DELIVERED = 2
+    EXPIRED = 3
+    DELETED = 4
+    UNDELIVERABLE = 5
+    ACCEPTED = 6
+    UNKNOWN = 7
+    REJECTED = 8
+    READ = 10  # not in SMPP: chat channels tell it
+
+
+@dataclass(slots=True)
+class Receipt:
+    """A delivery receipt. `acknowledge(True)` is called once it is stored; False asks the carrier to bring it again."""
+
+    carrier_id: int
+    carrier_message_id: str
+    match_keys: tuple[str, ...]  # in the order to try; may be empty
+    state: ReceiptState
+    error: str  # the carrier's own error code, may be empty
+    sender: str  # of the receipt: usually the recipient of the message
+    recipient: str
+    text: str  # start of the message's text as the receipt quotes it, may be empty
+    raw: str
+    received_at: datetime
+    acknowledge: Callable[[bool], None]
+
+
+@dataclass(slots=True)
+class Inbound:
+    """A message from a handset, or one part of it. `acknowledge` as for receipts."""
+
+    carrier_id: int
+    sender: str  # E.164 with + where it is a number
+    recipient: str
+    alphabet: str  # of `data`: "gsm7" (unpacked), "ucs2", "latin1", "binary"
+    data: bytes
+    received_at: datetime
+    acknowledge: Callable[[bool], None]
+    reference: int = 0
+    total: int = 1
+    part: int = 1
+
+
+class CarrierEvents(Protocol):
+    """Where a carrier brings its news."""
+
+    def on_receipts(self, receipts: list[Receipt]) -> None:
+        """Receipts of one read."""
+        ...
+
+    def on_inbound(self, inbounds: list[Inbound]) -> None:
+        """Inbound messages or parts of one read."""
+        ...
+
+    def on_room(self) -> None:
+        """It can take more, or it came up or went down."""
+        ...
+
+
+Report = Callable[[Outcome], None]
+
+
+class Carrier(Protocol):
+    """A way out, already configured."""
+
+    async def start(self, events: CarrierEvents) -> None:
+        """Begin to connect; returns before it is connected."""
+        ...
+
+    async def stop(self, drain_seconds: float) -> None:
+        """Finish what is in flight within that time; whatever is left is reported as unknown, then disconnect."""
+        ...
+
+    def room(self) -> int:
+        """Segments that it takes right now without making them wait; 0 while it is down."""
+        ...
+
+    def submit(self, batch: Sequence[Submission], report: Report) -> None:
+        """Send them; call `report` exactly once for each, plus at most once more with `late=True` after UNKNOWN."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """Live state for display: `{"status": "up"|"down"|..., ...}`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SettingField:
+    """One setting of a carrier kind: validates input, draws forms, masks secrets, writes the reference."""
+
+    name: str
+    kind: str  # "text", "secret", "integer", "number", "boolean", "choice"
+    title: str
+    default: Any = None
+    required: bool = False
+    at_least: float | None = None
+    at_most: float | None = None
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierSpec:
+    """A kind of carrier, described by data."""
+
+    kind: str
+    title: str
+    fields: tuple[SettingField, ...]
+    receives: tuple[str, ...] = ()  # "receipts", "inbound"
+    build: Callable[["CarrierConfig"], Carrier] = field(repr=False, default=None)  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierConfig:
+    """One configured carrier: the validated settings with defaults filled in and secrets opened."""
+
+    id: int
+    name: str
+    settings: dict[str, Any]
+    clock: Any
+    chance: Any

@@ -1,0 +1,97 @@
+"""Which URLs the platform may call: webhooks and callbacks must not reach into the network it runs in."""
+
+import ipaddress
+import socket
+from urllib.parse import urlsplit
+
+from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+
+from onesixty.kit.problems import FieldError, Problem
+
+USER_AGENT = "Onesixty/0.1 (+webhooks)"
+
+
+class ForbiddenAddress(OSError):
+    """The name leads to a private, loopback or otherwise internal address."""
+
+
+class PublicResolver(AbstractResolver):
+    """Resolves names and refuses those that lead inside, at the moment of the call: no name can change in between."""
+
+    def __init__(self) -> None:
+        self._inner = ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """The addresses of a host; raises ForbiddenAddress when any of them is internal."""
+        found = await self._inner.resolve(host, port, family)
+        for entry in found:
+            if not _is_public(entry["host"]):
+                raise ForbiddenAddress(f"{host} leads to the internal address {entry['host']}")
+        return found
+
+    async def close(self) -> None:
+        """Nothing is held."""
+        await self._inner.close()
+
+
+def session(*, allow_private: bool, connections: int, seconds: float) -> ClientSession:
+    """A client for calls to customers' URLs: bounded, without redirects followed by default, no cookies kept."""
+    connector = TCPConnector(
+        limit=connections,
+        resolver=None if allow_private else PublicResolver(),
+        ttl_dns_cache=30 if allow_private else 10,
+    )
+    return ClientSession(
+        connector=connector,
+        timeout=ClientTimeout(total=seconds, connect=min(seconds, 10)),
+        cookie_jar=DummyCookieJar(),
+        headers={"User-Agent": USER_AGENT},
+        auto_decompress=False,
+    )
+
+
+def check_url(url: str, *, allow_private: bool, pointer: str) -> None:
+    """Raise Problem `url_not_allowed` unless the URL is http(s), has a host, no credentials, and no internal literal address."""
+    why = _why_not(url, allow_private)
+    if why:
+        raise Problem("url_not_allowed", why, (FieldError(pointer, "url_not_allowed", why),))
+
+
+def is_literal_internal(url: str) -> bool:
+    """Whether the host is written as an internal IP address: such hosts never pass a resolver."""
+    host = urlsplit(url).hostname or ""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+    return not _is_public(host)
+
+
+def _why_not(url: str, allow_private: bool) -> str | None:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return "the URL cannot be read"
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return "the URL must begin with http:// or https:// and name a host"
+    if parts.username or parts.password:
+        return "the URL must not carry a user name or password"
+    if port == 0 or len(url) > 2048 or any(ord(letter) < 33 for letter in url):
+        return "the URL has a port, length or character that is not allowed"
+    if not allow_private and is_literal_internal(url):
+        return "the URL points to a private or loopback address"
+    return None
+
+
+def _is_public(address: str) -> bool:
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(ip, "ipv4_mapped", None)
+    return (mapped or ip).is_global and not ip.is_multicast

@@ -1,0 +1,29 @@
+"""Logs: one line per step per batch with counts, ids always, message text and full numbers never."""
+
+import logging
+import sys
+
+import structlog
+
+
+def configure(level: str, *, as_json: bool) -> None:
+    """Set up structlog for the process: JSON lines for machines, aligned text for people, on standard error."""
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=False)
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def mask(number: str) -> str:
+    """A phone number with its last four digits hidden, for logs."""
+    return f"{number[:-4]}****" if len(number) > 4 else "****"

@@ -1,0 +1,146 @@
+"""Long-running work: loops that survive their bugs, and gatherers that turn single items into batches."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+import structlog
+
+from onesixty.kit.clock import Clock
+
+T = TypeVar("T")
+_log = structlog.get_logger()
+BACKOFF_FIRST_SECONDS, BACKOFF_MOST_SECONDS = 0.1, 5.0
+
+
+class Loop:
+    """Calls `run_once` again and again. A true answer means that there may be more; else it waits.
+
+    It waits for `wake()` or `idle_seconds`, whichever is first. A bug is logged and backed off from, never fatal.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        run_once: Callable[[], Awaitable[bool]],
+        clock: Clock,
+        *,
+        idle_seconds: float,
+    ) -> None:
+        self._name, self._run_once, self._clock, self._idle = name, run_once, clock, idle_seconds
+        self._event = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin on the running event loop."""
+        self._task = asyncio.create_task(self._run(), name=self._name)
+
+    def wake(self) -> None:
+        """There is something to do now."""
+        self._event.set()
+
+    async def stop(self) -> None:
+        """Cancel it and wait for its end."""
+        if self._task:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        backoff = BACKOFF_FIRST_SECONDS
+        while True:
+            self._event.clear()
+            try:
+                more = await self._run_once()
+                backoff = BACKOFF_FIRST_SECONDS
+            except Exception as error:
+                _log.exception("loop.failed", loop=self._name, error=repr(error), wait=backoff)
+                await self._clock.sleep(backoff)
+                backoff = min(backoff * 2, BACKOFF_MOST_SECONDS)
+                continue
+            if not more:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._event.wait(), self._idle)
+
+
+class Full(Exception):  # noqa: N818 - a state of the inbox, told to its caller
+    """The inbox holds as many items as it may."""
+
+
+class Gatherer(Generic[T]):
+    """While one batch is being written the next one gathers; an idle one takes a single item at once.
+
+    `write` must deal with its own expected errors. When it raises, the batch is kept and written again after a
+    back-off: items are only ever dropped by `write` returning.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        write: Callable[[list[T]], Awaitable[None]],
+        clock: Clock,
+        *,
+        batch_max: int,
+        inbox_max: int,
+        writers: int = 1,
+    ) -> None:
+        self._name, self._write, self._clock = name, write, clock
+        self._batch_max, self._inbox_max, self._writers = batch_max, inbox_max, writers
+        self._items: list[T] = []
+        self._event = asyncio.Event()
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        self._busy = 0
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def __len__(self) -> int:
+        """Items that wait."""
+        return len(self._items)
+
+    def start(self) -> None:
+        """Begin on the running event loop."""
+        self._tasks = [asyncio.create_task(self._run(), name=self._name) for _ in range(self._writers)]
+
+    def put(self, item: T) -> None:
+        """Take one item; raises Full at the limit."""
+        if len(self._items) >= self._inbox_max:
+            raise Full(self._name)
+        self._items.append(item)
+        self._event.set()
+        self._quiet.clear()
+
+    async def drain(self) -> None:
+        """Wait until all that was put is written."""
+        await self._quiet.wait()
+
+    async def stop(self) -> None:
+        """Cancel; call `drain` first to lose nothing."""
+        for task in self._tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _run(self) -> None:
+        while True:
+            await self._event.wait()
+            batch = self._items[: self._batch_max]
+            del self._items[: len(batch)]
+            if not self._items:
+                self._event.clear()
+            if batch:
+                self._busy += 1
+                await self._write_until_done(batch)
+                self._busy -= 1
+            if not self._items and not self._busy:
+                self._quiet.set()
+
+    async def _write_until_done(self, batch: list[T]) -> None:
+        backoff = BACKOFF_FIRST_SECONDS
+        while True:
+            try:
+                return await self._write(batch)
+            except Exception as error:
+                _log.exception("batch.failed", batch=self._name, items=len(batch), error=repr(error), wait=backoff)
+                await self._clock.sleep(backoff)
+                backoff = min(backoff * 2, BACKOFF_MOST_SECONDS)

@@ -1,0 +1,72 @@
+"""Random tokens, hashes of API keys, and sealing of secrets at rest (AES-GCM under the master key)."""
+
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+_BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+class SealError(Exception):
+    """What was sealed cannot be opened with this master key."""
+
+
+class Sealer:
+    """Seals small secrets: 12 octets of nonce, then ciphertext and tag."""
+
+    def __init__(self, master_key: bytes) -> None:
+        self._cipher = AESGCM(hashlib.sha256(b"onesixty seal" + master_key).digest())
+
+    def seal(self, plain: bytes) -> bytes:
+        """The sealed form; different every time."""
+        nonce = os.urandom(12)
+        return nonce + self._cipher.encrypt(nonce, plain, None)
+
+    def open(self, sealed: bytes) -> bytes:
+        """The plain form; raises SealError when the key is another one or the data was changed."""
+        try:
+            return self._cipher.decrypt(sealed[:12], sealed[12:], None)
+        except InvalidTag:
+            raise SealError(
+                "a stored secret does not open with this ONESIXTY_SECRET_KEY: start with the key it was made with"
+            ) from None
+
+
+def token(letters: int) -> str:
+    """Random letters and digits, 5.95 bits each."""
+    return "".join(secrets.choice(_BASE62) for _ in range(letters))
+
+
+def token_bytes(count: int) -> bytes:
+    """Random octets."""
+    return secrets.token_bytes(count)
+
+
+def key_hash(key: str) -> bytes:
+    """SHA-256: API keys have over 200 random bits, so no slow hash is needed."""
+    return hashlib.sha256(key.encode()).digest()
+
+
+def equal(a: bytes, b: bytes) -> bool:
+    """Compare in a time that does not tell where they differ."""
+    return hmac.compare_digest(a, b)
+
+
+def master_key_in(data_dir: Path) -> bytes:
+    """The master key kept in the data directory, made there (mode 0600) when it is missing."""
+    path = data_dir / "secret.key"
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_bytes()
+    key = secrets.token_bytes(32)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(key)
+        file.flush()
+        os.fsync(file.fileno())
+    return key

@@ -1,0 +1,1 @@
+"""The walk of a message: accept, dispatch, settle, receive. Each file is one room of it."""

@@ -1,0 +1,109 @@
+"""The values that flow through the walk: `SendRequest -> Message | Refusal`."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum
+from typing import Any
+from uuid import UUID
+
+from onesixty.messages.states import Status
+
+
+class Category(IntEnum):
+    """What a message is for; also its priority, 0 first."""
+
+    EMERGENCY = 0
+    OTP = 1
+    TRANSACTIONAL = 2
+    MARKETING = 3
+
+
+class Encoding(IntEnum):
+    """How the text goes out."""
+
+    GSM7 = 0
+    UCS2 = 1
+    LATIN1 = 2
+
+
+class Direction(IntEnum):
+    """Which way."""
+
+    OUTBOUND = 0
+    INBOUND = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, as the door found out."""
+
+    account_id: int
+    test: bool
+    scopes: frozenset[str]
+    key_id: UUID
+
+
+@dataclass(slots=True)
+class SendRequest:
+    """One message that somebody wants sent; a door filled it in and checked only types and ranges."""
+
+    to: str
+    body: str
+    sender: str | None = None
+    category: Category = Category.TRANSACTIONAL
+    send_at: datetime | None = None
+    validity_seconds: int = 86_400
+    encoding: str = "auto"
+    smart_encoding: bool = False
+    max_segments: int = 10
+    tags: tuple[str, ...] = ()
+    metadata: dict[str, Any] | None = None
+    reference: str | None = None
+    callback_url: str | None = None
+
+
+@dataclass(slots=True)
+class Refusal:
+    """Why a message is not taken: a problem code, a sentence, and the field (JSON pointer) that it is about."""
+
+    code: str
+    detail: str
+    pointer: str | None = None
+
+
+@dataclass(slots=True)
+class Message:
+    """A message as it is stored and shown. The steps of accept fill it in; later it is read from rows."""
+
+    account_id: int
+    id: UUID
+    status: Status
+    direction: Direction
+    category: Category
+    recipient: str
+    body: str
+    created_at: datetime
+    sender: str | None = None
+    test: bool = False
+    encoding: Encoding = Encoding.GSM7
+    segments: int = 0
+    parts_sent: int = 0
+    attempts: int = 0
+    sequence: int = 1
+    carrier_id: int | None = None
+    route_id: int | None = None
+    fallbacks: list[int] = field(default_factory=list)
+    reference: str | None = None
+    callback_url: str | None = None
+    batch_id: UUID | None = None
+    tags: tuple[str, ...] = ()
+    metadata: dict[str, Any] | None = None
+    error_code: str | None = None
+    error_class: str | None = None
+    error_detail: str | None = None
+    carrier_code: str | None = None
+    send_at: datetime | None = None
+    expires_at: datetime | None = None
+    sent_at: datetime | None = None
+    delivered_at: datetime | None = None
+    final_at: datetime | None = None

@@ -1,0 +1,57 @@
+"""Event types and their numbers. A message event has the number of the status that it tells of."""
+
+from typing import Final
+
+TYPES: Final[dict[int, str]] = {
+    2: "message.queued",
+    4: "message.uncertain",
+    5: "message.sent",
+    6: "message.delivered",
+    7: "message.undelivered",
+    8: "message.failed",
+    9: "message.expired",
+    10: "message.canceled",
+    11: "message.read",
+    12: "message.received",
+    40: "carrier.up",
+    41: "carrier.down",
+    60: "webhook.test",
+}
+NUMBERS: Final = {name: number for number, name in TYPES.items()}
+MESSAGE_EVENTS: Final = frozenset(number for number in TYPES if number < 40)
+# A message with a callback_url is told of these: all that says where it stands, not that it was taken.
+CALLBACK_MASK: Final = sum(1 << number for number in MESSAGE_EVENTS if number != 2)
+
+ABOUT: Final[dict[str, str]] = {
+    "message.queued": "Stored and waiting for its carrier.",
+    "message.uncertain": "Handed to the carrier, which never answered: it may have been sent.",
+    "message.sent": "The carrier took all its parts.",
+    "message.delivered": "Every part arrived on the handset.",
+    "message.undelivered": "The carrier reports that it did not arrive.",
+    "message.failed": "Not sent: refused by the carrier.",
+    "message.expired": "Its validity ended before it was sent or delivered.",
+    "message.canceled": "Cancelled before it was handed over.",
+    "message.read": "The recipient opened it.",
+    "message.received": "A message from a handset.",
+    "carrier.up": "A carrier is connected.",
+    "carrier.down": "A carrier lost its last connection.",
+    "webhook.test": "Sent by the test call of an endpoint.",
+}
+
+
+def mask(names: list[str]) -> int:
+    """The bit mask of event type names; `*` and `message.*` stand for all and all message events. KeyError otherwise."""
+    bits = 0
+    for name in names:
+        if name == "*":
+            bits |= sum(1 << number for number in TYPES)
+        elif name == "message.*":
+            bits |= sum(1 << number for number in MESSAGE_EVENTS)
+        else:
+            bits |= 1 << NUMBERS[name]
+    return bits
+
+
+def names(bits: int) -> list[str]:
+    """The type names of a mask, in the order of their numbers."""
+    return [name for number, name in TYPES.items() if bits >> number & 1]

@@ -1,0 +1,189 @@
+"""The small records in memory: an immutable copy, at most about a second old, that the walk decides by."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from onesixty.kit.clock import Clock
+from onesixty.kit.loops import Loop
+from onesixty.storage.database import Connection, Database
+
+POLL_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A tenant. Where it has no route of its own, its parent's serve."""
+
+    id: int
+    public_id: UUID
+    parent_id: int | None
+    name: str
+    default_sender: str | None
+    signing_secret: bytes  # sealed
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An API key that may be used, by its hash."""
+
+    id: UUID
+    account_id: int
+    test: bool
+    scopes: frozenset[str]
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierRecord:
+    """A configured way out."""
+
+    id: int
+    public_id: UUID
+    account_id: int
+    name: str
+    kind: str
+    settings: Mapping[str, Any]
+    secrets: bytes | None  # sealed
+    enabled: bool
+    paused: bool
+    rate_per_second: int | None
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A carrier of a route, with its weight."""
+
+    carrier_id: int
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRecord:
+    """A rule: messages that match go to one of its carriers."""
+
+    id: int
+    public_id: UUID
+    account_id: int
+    name: str
+    position: int
+    match: Mapping[str, tuple[str, ...]]
+    strategy: str  # "priority" or "weighted"
+    carriers: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A webhook endpoint that is neither removed nor disabled."""
+
+    id: int
+    public_id: UUID
+    account_id: int
+    url: str
+    event_mask: int
+    secret: bytes  # sealed
+    old_secret: bytes | None  # sealed
+    old_secret_until: datetime | None
+    failing_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All small records at one moment."""
+
+    revision: int
+    accounts: Mapping[int, Account]
+    keys: Mapping[bytes, Key]
+    carriers: Mapping[int, CarrierRecord]
+    routes: Mapping[int, tuple[RouteRecord, ...]]  # by account, in their order
+    endpoints: Mapping[int, Endpoint]
+
+
+class SnapshotKeeper:
+    """Holds the newest Snapshot; reads it again when the records' revision has changed."""
+
+    def __init__(self, database: Database, clock: Clock, book: Snapshot) -> None:
+        self._database = database
+        self.book = book
+        self._changed: list[Callable[[], None]] = []
+        self._lock = asyncio.Lock()
+        self.loop = Loop("snapshot", self.refresh, clock, idle_seconds=POLL_SECONDS)
+
+    @classmethod
+    async def start(cls, database: Database, clock: Clock) -> "SnapshotKeeper":
+        """Read the records once; start `loop` to follow their changes."""
+        async with database.read() as connection:
+            return cls(database, clock, await load(connection))
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Call back after every change, with the new book in place."""
+        self._changed.append(callback)
+
+    async def refresh(self) -> bool:
+        """Read the records if they changed; always False, for the loop: nothing more to do now."""
+        async with self._lock, self._database.read() as connection:
+            number = await connection.fetchval("SELECT number FROM records_revision")
+            if number == self.book.revision:
+                return False
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                self.book = await load(connection)
+        for callback in self._changed:
+            callback()
+        return False
+
+
+async def load(connection: Connection) -> Snapshot:
+    """Read every small record."""
+    revision = await connection.fetchval("SELECT number FROM records_revision")
+    accounts = await connection.fetch(
+        "SELECT id, public_id, parent_id, name, default_sender, signing_secret FROM accounts"
+    )
+    keys = await connection.fetch(
+        "SELECT hash, id, account_id, test, scopes, expires_at FROM api_keys WHERE revoked_at IS NULL"
+    )
+    carriers = await connection.fetch(
+        "SELECT id, public_id, account_id, name, kind, settings, secrets, enabled, paused, rate_per_second,"
+        " updated_at FROM carriers WHERE removed_at IS NULL ORDER BY id"
+    )
+    endpoints = await connection.fetch(
+        "SELECT id, public_id, account_id, url, event_mask, secret, old_secret, old_secret_until, failing_since"
+        " FROM webhook_endpoints WHERE removed_at IS NULL AND disabled_at IS NULL ORDER BY id"
+    )
+    return Snapshot(
+        revision=revision,
+        accounts={row["id"]: Account(**row) for row in accounts},
+        keys={
+            row["hash"]: Key(
+                row["id"], row["account_id"], row["test"], frozenset(row["scopes"]), row["expires_at"]
+            )
+            for row in keys
+        },
+        carriers={row["id"]: CarrierRecord(**row) for row in carriers},
+        routes=await _routes(connection),
+        endpoints={row["id"]: Endpoint(**row) for row in endpoints},
+    )
+
+
+async def _routes(connection: Connection) -> dict[int, tuple[RouteRecord, ...]]:
+    rows = await connection.fetch(
+        "SELECT id, public_id, account_id, name, position, match, strategy, carriers FROM routes"
+        " WHERE removed_at IS NULL AND enabled ORDER BY account_id, position, id"
+    )
+    found: dict[int, list[RouteRecord]] = {}
+    for row in rows:
+        record = RouteRecord(
+            id=row["id"],
+            public_id=row["public_id"],
+            account_id=row["account_id"],
+            name=row["name"],
+            position=row["position"],
+            match={name: tuple(values) for name, values in row["match"].items()},
+            strategy=row["strategy"],
+            carriers=tuple(Choice(entry["carrier_id"], entry["weight"]) for entry in row["carriers"]),
+        )
+        found.setdefault(record.account_id, []).append(record)
+    return {account_id: tuple(routes) for account_id, routes in found.items()}

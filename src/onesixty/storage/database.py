@@ -1,0 +1,82 @@
+"""Connections and transactions. The edge (a loop or a door) opens a transaction; nothing below can commit."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import asyncpg
+import orjson
+
+Connection = asyncpg.Connection
+Rows = list[asyncpg.Record]
+# What a dead or restarting server raises; the loops wait and try again.
+OUTAGES = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+)
+
+
+class Database:
+    """A pool of connections to one PostgreSQL database."""
+
+    def __init__(self, pool: asyncpg.Pool, url: str) -> None:
+        self._pool = pool
+        self.url = url
+
+    @classmethod
+    async def open(cls, url: str, *, connections: int = 8) -> "Database":
+        """Connect; raises OSError or an asyncpg error when the server cannot be reached."""
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=min(4, connections),
+            max_size=connections,
+            init=_prepare,
+            server_settings={"application_name": "onesixty"},
+            max_inactive_connection_lifetime=0,
+        )
+        return cls(pool, url)
+
+    async def close(self) -> None:
+        """Close every connection, waiting for those in use."""
+        await self._pool.close()
+
+    @contextlib.asynccontextmanager
+    async def read(self) -> AsyncIterator[Connection]:
+        """A connection for statements that need no transaction of several."""
+        async with self._pool.acquire() as connection:
+            yield connection
+
+    @contextlib.asynccontextmanager
+    async def write(self) -> AsyncIterator[Connection]:
+        """A transaction: committed at the end of the block, rolled back when it raises."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            yield connection
+
+    async def fetch(self, statement: str, *arguments: Any) -> Rows:
+        """One statement in its own transaction: a single round trip, which is what the walk is built of."""
+        async with self._pool.acquire() as connection:
+            rows: Rows = await connection.fetch(statement, *arguments)
+            return rows
+
+    async def listen(self, channel: str, heard: Callable[[], None]) -> Connection:
+        """A connection of its own that calls `heard` at every NOTIFY on the channel. The caller closes it."""
+        connection = await asyncpg.connect(self.url)
+        await connection.add_listener(channel, lambda *_: heard())
+        return connection
+
+
+async def _prepare(connection: Connection) -> None:
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        format="binary",
+        encoder=lambda value: b"\x01" + orjson.dumps(value),
+        decoder=lambda data: orjson.loads(data[1:]),
+    )
+
+
