@@ -1,0 +1,123 @@
+"""What every test may ask for: a real PostgreSQL, a fresh database, a clock that stands still until moved.
+
+One embedded server serves the whole run; `ONESIXTY_TEST_DATABASE_URL` names another (the role must be allowed to
+create databases). Each worker migrates one template; a test that needs a database gets a copy of it.
+"""
+
+import asyncio
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import psycopg
+import pytest
+
+from onesixty.kit import chance as chances
+from onesixty.kit.clock import ManualClock, SystemClock
+from onesixty.kit.secrets import Sealer
+from onesixty.storage import embedded, partitions
+from onesixty.storage.database import Database
+from onesixty.storage.migrate import migrate
+
+_DIRECTORY = "ONESIXTY_TEST_DIRECTORY"
+_GIVEN = "ONESIXTY_TEST_DATABASE_URL"
+_numbers = itertools.count()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The controlling process makes the folder of the run; the workers inherit its name."""
+    if not hasattr(config, "workerinput"):
+        os.environ[_DIRECTORY] = tempfile.mkdtemp(prefix="onesixty-tests-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The controlling process ends the server and removes the folder."""
+    if not hasattr(config, "workerinput"):
+        directory = Path(os.environ.pop(_DIRECTORY))
+        if (directory / "used").exists():
+            embedded.stop(embedded.start(directory))
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def server_url() -> str:
+    """The URL of the PostgreSQL server of this run."""
+    if given := os.environ.get(_GIVEN):
+        return given
+    directory = Path(os.environ[_DIRECTORY])
+    url = embedded.start(directory).url
+    (directory / "used").touch()
+    return url
+
+
+@pytest.fixture(scope="session")
+def template(server_url: str) -> Iterator[str]:
+    """The name of a migrated database that nobody is connected to, one for each worker."""
+    name = f"template_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}"
+    _run(server_url, f"CREATE DATABASE {name}")
+    migrate(named(server_url, name))
+    _ensure_partitions(named(server_url, name))
+    yield name
+    _run(server_url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def url(server_url: str, template: str) -> Iterator[str]:
+    """The URL of a fresh, migrated database."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    _run(server_url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield named(server_url, name)
+    _run(server_url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
+    """A pool on a fresh, migrated database."""
+    pool = await Database.open(url)
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """A clock at the present time that only `advance` moves; ids and partitions fit it."""
+    return ManualClock(SystemClock().now().replace(microsecond=0))
+
+
+@pytest.fixture
+def sealer() -> Sealer:
+    """A sealer with a key of its own."""
+    return Sealer(b"test master key")
+
+
+@pytest.fixture
+def chance() -> chances.Chance:
+    """Seeded chance."""
+    return chances.chance(160)
+
+
+def named(server_url: str, database: str) -> str:
+    """The URL of another database on the same server."""
+    parts = urlsplit(server_url)
+    return urlunsplit((parts.scheme, parts.netloc, f"/{database}", parts.query, parts.fragment))
+
+
+def _run(server_url: str, statement: str) -> None:
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(statement)  # type: ignore[call-overload]
+
+
+def _ensure_partitions(url: str) -> None:
+    async def make() -> None:
+        connection = await asyncpg.connect(url)
+        await partitions.ensure(connection, datetime(2026, 1, 1, tzinfo=UTC), months=2)
+        await partitions.ensure(connection, SystemClock().now(), months=3)
+        await connection.close()
+
+    asyncio.run(make())
