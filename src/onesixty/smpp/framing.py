@@ -27,8 +27,8 @@ _PROBES = (
 class FramingError(Exception):
     """The stream cannot be read any further: answer generic_nack `status`, `sequence`, and close.
 
-    `frames` are the whole PDUs that came before the bad one in the same `feed`. `not_smpp` is True when
-    the peer visibly speaks another protocol, so that an answer is of no use.
+    `frames` are the whole PDUs that came before the bad one in the same `feed`. `not_smpp` is True
+    when the peer visibly speaks another protocol, so that an answer is of no use.
     """
 
     def __init__(self, sequence: int, detail: str, frames: list[bytes], *, not_smpp: bool) -> None:
@@ -48,7 +48,7 @@ class Framer:
         self._pending = bytearray()
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[bytes]:
-        """The PDUs that these octets complete, in order. FramingError at a length that cannot be true.
+        """The PDUs that these octets complete, in order; FramingError at an impossible length.
 
         After a FramingError the framer is of no more use: every further `feed` raises again.
         """
@@ -77,7 +77,10 @@ class Framer:
 
     def _wanted(self) -> int:
         """How many octets must be there before it is worth looking again."""
-        return int.from_bytes(self._pending[:4], "big") if len(self._pending) >= 4 else 4
+        if len(self._pending) < 4:
+            return 4
+        length = int.from_bytes(self._pending[:4], "big")
+        return length if HEADER_SIZE <= length <= self.cap else 4
 
 
 def _error(head: bytes, cap: int, frames: list[bytes]) -> FramingError:

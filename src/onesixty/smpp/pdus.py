@@ -1,8 +1,8 @@
-"""What PDUs are made of, as data: commands, their mandatory fields in order, and the PDU value itself.
+"""What PDUs are made of, as data: commands, mandatory fields in order, and the PDU as a value.
 
-`codec` drives one generic encoder and decoder from `BODIES`; nothing else knows a field's place or size.
-Lengths that the specification derives from other fields (sm_length, number_of_dests, no_unsuccess) are
-not fields here: the encoder computes them.
+`codec` drives one generic encoder and decoder from `BODIES`; nothing else knows a field's place or
+size. Lengths that the specification derives from other fields (sm_length, number_of_dests,
+no_unsuccess) are not fields here: the encoder computes them.
 """
 
 from collections.abc import Sequence
@@ -104,7 +104,7 @@ FieldValue: TypeAlias = (
 
 @dataclass(slots=True)
 class Pdu:
-    """One PDU. Mandatory fields are kept by their specification names; absent ones encode as 0 or "".
+    """One PDU; mandatory fields by their specification names, absent ones encode as 0 or "".
 
     Values are int (Integer), str (C-Octet String, as Latin-1), bytes (short_message) and, for
     submit_multi, `dest_address` and `unsuccess_sme` sequences. `flaws` says what a lenient decoder
@@ -139,11 +139,11 @@ class Pdu:
         return value if isinstance(value, bytes) else b""
 
     def user_data(self) -> bytes:
-        """The message: message_payload, which supersedes short_message when both are filled (5.0)."""
+        """The message: message_payload, which supersedes a filled short_message (5.0)."""
         return self.tlv(Tag.MESSAGE_PAYLOAD) or self.octets("short_message")
 
     def tlv(self, tag: int) -> bytes | None:
-        """The raw value of the first TLV with this tag: of tags that may not repeat the first counts."""
+        """The raw value of the first TLV with this tag; a wrongly repeated one does not count."""
         for tlv in self.tlvs:
             if tlv.tag == tag:
                 return tlv.value
@@ -158,6 +158,14 @@ class Pdu:
         """The first TLV with this tag as Latin-1 text without NUL and padding; None when absent."""
         value = self.tlv(tag)
         return None if value is None else read_text(Tlv(tag, value))
+
+
+def command_name(command: int) -> str:
+    """The PDU's name in lower case, or its eight hexadecimal digits when it is not one of ours."""
+    try:
+        return Command(command).name.lower()
+    except ValueError:
+        return f"0x{command:08X}"
 
 
 class FieldKind(Enum):
@@ -185,14 +193,6 @@ class FieldSpec:
     stretch: bool = False
 
 
-def command_name(command: int) -> str:
-    """The PDU's name in lower case, or its eight hexadecimal digits when it is not one of ours."""
-    try:
-        return Command(command).name.lower()
-    except ValueError:
-        return f"0x{command:08X}"
-
-
 def _integer(name: str) -> FieldSpec:
     return FieldSpec(name, FieldKind.INTEGER, 1)
 
@@ -202,7 +202,7 @@ def _text(name: str, size: int, error: Status, *, stretch: bool = False) -> Fiel
 
 
 def _time(name: str, error: Status) -> FieldSpec:
-    return FieldSpec(name, FieldKind.TIME, 17, error)
+    return FieldSpec(name, FieldKind.TIME, 17, error, stretch=True)
 
 
 _SYSTEM_ID = _text("system_id", 16, Status.RINVSYSID, stretch=True)

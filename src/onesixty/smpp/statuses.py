@@ -1,4 +1,4 @@
-"""command_status: every code of SMPP 3.4 and 5.0, what it is called and what a client is to make of it.
+"""command_status: every code of SMPP 3.4 and 5.0, its name, and what a client is to make of it.
 
 Vendors reuse codes, so the meaning of any code can be overridden per connection with a mapping of
 code -> `StatusRule`; what stands in the table is only the default.

@@ -1,7 +1,7 @@
-"""Optional parameters (TLVs): which tags exist, what their values are, and how to read and make them.
+"""Optional parameters (TLVs): which tags exist, what their values are, how to read and make them.
 
-The decoder keeps every TLV raw, known or not, in the order of the PDU. The functions here read a value by
-its specification: a known tag whose value has an impossible length reads as None, as if it were absent.
+The decoder keeps every TLV raw, known or not, in the order of the PDU. The functions here read a
+value by its specification: a known tag with a value of impossible length reads as if absent.
 """
 
 from dataclasses import dataclass
@@ -117,7 +117,12 @@ _INTEGER, _TEXT, _OCTETS = TlvKind.INTEGER, TlvKind.TEXT, TlvKind.OCTETS
 
 
 def _spec(
-    tag: Tag, kind: TlvKind, least: int, most: int, *, repeatable: bool = False,
+    tag: Tag,
+    kind: TlvKind,
+    least: int,
+    most: int,
+    *,
+    repeatable: bool = False,
     when_empty: int | None = None,
 ) -> TlvSpec:
     return TlvSpec(tag, tag.name.lower(), kind, least, most, repeatable, when_empty)
