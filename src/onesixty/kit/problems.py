@@ -28,7 +28,7 @@ class FieldError:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)  # not frozen: contextlib sets __traceback__ on what leaves its blocks
 class Problem(Exception):  # noqa: N818 - RFC 9457 calls it a problem
     """Raised below a door, answered by it."""
 
