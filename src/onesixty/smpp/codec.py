@@ -6,6 +6,7 @@ makes the generic decoder fast enough to need no special cases.
 """
 
 import struct
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -140,8 +141,8 @@ _KINDS: dict[FieldKind, tuple[int, FieldValue]] = {
     FieldKind.UNSUCCESSES: (_UNSUCCESSES, ()),
 }
 
-# kind, name, size in octets, how to pick the values of a run out of a dict, (first) specification
-_Step = tuple[int, str, int, Callable[[dict[str, Any]], Any], FieldSpec]
+# kind, (first) name, size in octets, how to pick the run's values out of a dict, specifications
+_Step = tuple[int, str, int, Callable[[dict[str, Any]], Any], tuple[FieldSpec, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ def _compile(specs: Sequence[FieldSpec]) -> _Plan:
         for run in [tuple(group)] if numbers else [(spec,) for spec in group]:
             pick, first = _pick([spec.name for spec in run]), run[0]
             limit = len(run) if numbers else first.size
-            steps.append((_KINDS[first.kind][0], first.name, limit, pick, first))
+            steps.append((_KINDS[first.kind][0], first.name, limit, pick, run))
     defaults = {spec.name: _KINDS[spec.kind][1] for spec in specs}
     return _Plan(tuple(steps), defaults, _compile(specs[:1]) if len(specs) > 1 else None)
 
@@ -194,7 +195,7 @@ def _write_fields(
     if len(values) != len(plan.defaults):
         unknown = next(name for name in fields if name not in plan.defaults)
         raise EncodeError(unknown, "this PDU has no such field")
-    for kind, name, limit, pick, spec in plan.steps:
+    for kind, name, limit, pick, run in plan.steps:
         try:
             if kind == _NUMBERS:
                 parts.append(bytes(pick(values)))
@@ -205,7 +206,7 @@ def _write_fields(
                     continue
                 octets = text.encode("latin-1")
                 if len(octets) >= limit or (kind == _TIME and len(octets) != 16) or b"\0" in octets:
-                    _check_text(spec, octets, lenient=lenient)
+                    _check_text(run[0], octets, lenient=lenient)
                 parts.append(octets)
                 parts.append(b"\0")
             elif kind == _OCTETS:
@@ -217,7 +218,13 @@ def _write_fields(
             else:
                 _write_list(kind, name, values[name], parts)
         except (ValueError, TypeError, AttributeError) as error:
-            raise EncodeError(name, f"{pick(values)!r} does not fit: {error}") from None
+            raise EncodeError(_culprit(run, values), str(error)) from None
+
+
+def _culprit(run: Sequence[FieldSpec], values: dict[str, Any]) -> str:
+    """Which field of a run has the value that could not be written."""
+    bad = (spec.name for spec in run[:-1] if values[spec.name] not in range(256))
+    return next(bad, run[-1].name)
 
 
 def _check_text(spec: FieldSpec, octets: bytes, *, lenient: bool) -> None:
@@ -322,29 +329,29 @@ def _read_fields(
     that cannot be read.
     """
     size = len(frame)
-    for kind, name, limit, _, spec in plan.steps:
+    for kind, name, limit, _, run in plan.steps:
         if kind == _NUMBERS:
             end = at + limit
             if end > size:
-                raise _Fault(name, spec.error, "the PDU ends before it")
+                raise _Fault(name, run[0].error, "the PDU ends before it")
             values += frame[at:end]
             at = end
         elif kind <= _TIME:
             end = text.find("\0", at)
             if not at <= end < at + limit or (kind == _TIME and end != at and end != at + 16):
-                end = _forgive(spec, text, at, end, flaws)
+                end = _forgive(run[0], text, at, end, flaws)
             values.append(text[at:end])
             at = end + 1
         elif at >= size:
-            raise _Fault(name, spec.error, "the PDU ends before it")
+            raise _Fault(name, run[0].error, "the PDU ends before it")
         elif kind == _OCTETS:
             end = at + 1 + frame[at]
             if end > size:
-                raise _Fault(name, spec.error, "longer than the PDU")
+                raise _Fault(name, run[0].error, "longer than the PDU")
             values.append(frame[at + 1 : end])
             at = end
         else:
-            entries, at = _read_list(kind, spec, frame, text, at)
+            entries, at = _read_list(kind, run[0], frame, text, at)
             values.append(entries)
     return at
 
@@ -410,15 +417,11 @@ def _read_tlvs(frame: bytes, at: int, flaws: list[str]) -> list[Tlv]:
 
 
 def _note_repeats(tlvs: Sequence[Tlv], flaws: list[str]) -> None:
-    tags = [tlv.tag for tlv in tlvs]
-    if len(set(tags)) == len(tags):
+    if len({tlv.tag for tlv in tlvs}) == len(tlvs):
         return
-    repeated = sorted({tag for tag in tags if tags.count(tag) > 1})
-    flaws += [
-        f"{name_of_tag(tag)}: repeated, the first counts"
-        for tag in repeated
-        if tag in TLVS and not TLVS[tag].repeatable
-    ]
+    for tag, times in Counter(tlv.tag for tlv in tlvs).items():
+        if times > 1 and tag in TLVS and not TLVS[tag].repeatable:
+            flaws.append(f"{name_of_tag(tag)}: {times} times, the first counts")
 
 
 _LENGTH_MATTERS = frozenset(
