@@ -1,5 +1,8 @@
 """Accounts: every row of the platform belongs to one."""
 
+from typing import Any
+from uuid import UUID
+
 from onesixty.kit import ids
 from onesixty.kit.problems import FieldError, Problem
 from onesixty.kit.secrets import Sealer, token_bytes
@@ -39,3 +42,34 @@ async def listing(tx: Connection) -> Rows:
         "SELECT id, public_id, parent_id, name, default_sender, created_at FROM accounts ORDER BY id"
     )
     return rows
+
+
+_BELOW = (
+    "WITH RECURSIVE below AS (SELECT id FROM accounts WHERE id = $1"
+    " UNION ALL SELECT a.id FROM accounts a JOIN below ON a.parent_id = below.id)"
+    " SELECT a.id, a.public_id, parent.public_id AS parent, a.name, a.default_sender, a.created_at"
+    " FROM accounts a JOIN below USING (id) LEFT JOIN accounts parent ON parent.id = a.parent_id"
+)
+
+
+async def below(tx: Connection, account_id: int, before: UUID | None, limit: int) -> Rows:
+    """An account and all that are below it, newest first; `parent` is a public id."""
+    rows: Rows = await tx.fetch(
+        _BELOW + " WHERE $2::uuid IS NULL OR a.public_id < $2 ORDER BY a.public_id DESC LIMIT $3",
+        account_id,
+        before,
+        limit,
+    )
+    return rows
+
+
+async def find_below(tx: Connection, account_id: int, public_id: UUID) -> Any:
+    """The row of an account by its public id, or None unless it is the given account or below it."""
+    return await tx.fetchrow(_BELOW + " WHERE a.public_id = $2", account_id, public_id)
+
+
+async def change_default_sender(tx: Connection, account_id: int, default_sender: str | None) -> None:
+    """Set the sender of messages that name none; None takes it away."""
+    await tx.execute(
+        "UPDATE accounts SET default_sender = $2 WHERE id = $1", account_id, default_sender
+    )

@@ -1,6 +1,6 @@
 """Carriers on file: settings checked against the kind's description, secret fields sealed apart."""
 
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import orjson
@@ -12,6 +12,7 @@ from onesixty.carriers.contract import CarrierSpec, SettingField
 from onesixty.records.snapshot import CarrierRecord
 from onesixty.storage.database import Connection, Rows
 
+_LARGEST: Final = 2**53  # what every JSON reader keeps exact; not-a-number and infinity fail too
 _COLUMNS = (
     "id, public_id, account_id, name, kind, settings, secrets, enabled, paused, rate_per_second, created_at, updated_at"
 )
@@ -41,8 +42,13 @@ def check(spec: CarrierSpec, given: dict[str, Any]) -> tuple[dict[str, Any], dic
 
 def opened(record: CarrierRecord, sealer: Sealer) -> dict[str, Any]:
     """All settings of a carrier, secrets included, for the carrier itself. Raises SealError."""
-    secrets = orjson.loads(sealer.open(record.secrets)) if record.secrets else {}
-    return {**record.settings, **secrets}
+    return {**record.settings, **secrets_of(record.secrets, sealer)}
+
+
+def secrets_of(sealed: bytes | None, sealer: Sealer) -> dict[str, Any]:
+    """The secret settings of a carrier's row. Raises SealError."""
+    secrets: dict[str, Any] = orjson.loads(sealer.open(sealed)) if sealed else {}
+    return secrets
 
 
 async def create(tx: Connection, sealer: Sealer, account_id: int, fields: dict[str, Any]) -> int:
@@ -106,20 +112,69 @@ async def listing(tx: Connection, account_id: int, before: UUID | None, limit: i
     return rows
 
 
+async def names(tx: Connection, carrier_ids: set[int]) -> dict[int, str]:
+    """The names of carriers by their numbers, of removed ones too."""
+    rows = await tx.fetch(
+        "SELECT id, name FROM carriers WHERE id = ANY($1::int[])", list(carrier_ids)
+    )
+    return {row["id"]: row["name"] for row in rows}
+
+
+_REACHABLE = (
+    "WITH RECURSIVE above AS ("
+    " SELECT id, parent_id, 0 AS height FROM accounts WHERE id = $1"
+    " UNION ALL SELECT a.id, a.parent_id, height + 1 FROM accounts a JOIN above ON a.id = above.parent_id)"
+    " SELECT c.name, c.id FROM carriers c JOIN above ON c.account_id = above.id WHERE c.removed_at IS NULL"
+)
+
+
+async def reachable(tx: Connection, account_id: int, wanted: list[str]) -> dict[str, int]:
+    """The numbers of carriers that an account may route to: its own and those of the accounts above it.
+
+    Where two have the same name the nearest counts. They cannot be removed until this transaction ends.
+    Raises Problem naming those that are unknown, by their place in the list, and those that there are.
+    """
+    # Farthest first, so that the nearest is the one that stays in the dictionary.
+    nearest_last = " AND c.name = ANY($2::text[]) ORDER BY height DESC FOR SHARE OF c"
+    rows = await tx.fetch(_REACHABLE + nearest_last, account_id, wanted)
+    found = {row["name"]: row["id"] for row in rows}
+    unknown = [place for place, name in enumerate(wanted) if name not in found]
+    if unknown:
+        there = sorted({row["name"] for row in await tx.fetch(_REACHABLE, account_id)})
+        advice = f"there are: {', '.join(there)}" if there else "add one at /v1/carriers first"
+        errors = [
+            FieldError(
+                f"/carriers/{place}/carrier",
+                "unknown_carrier",
+                f"there is no carrier {wanted[place]}; {advice}",
+            )
+            for place in unknown
+        ]
+        raise Problem("invalid_request", errors[0].detail, tuple(errors))
+    return found
+
+
 def _wrong(field: SettingField, value: Any) -> str | None:
     if value is None:
         return f"{field.name} is required: {field.title}" if field.required else None
     if field.kind in ("text", "secret"):
-        return None if isinstance(value, str) else f"{field.name} must be text"
+        fits = isinstance(value, str) and _is_storable(value)
+        return None if fits else f"{field.name} must be text"
     if field.kind == "boolean":
         return None if isinstance(value, bool) else f"{field.name} must be true or false"
     if field.kind == "choice":
         return None if value in field.choices else f"{field.name} must be one of: {', '.join(field.choices)}"
     whole = field.kind == "integer"
-    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+    fits = isinstance(value, int if whole else (int, float)) and abs(value) <= _LARGEST
+    if isinstance(value, bool) or not fits:
         return f"{field.name} must be a {'whole ' if whole else ''}number"
     if field.at_least is not None and value < field.at_least:
         return f"{field.name} must be at least {field.at_least:g}"
     if field.at_most is not None and value > field.at_most:
         return f"{field.name} must be at most {field.at_most:g}"
     return None
+
+
+def _is_storable(text: str) -> bool:
+    # PostgreSQL text has no NUL, and a lone surrogate (possible in JSON) has no UTF-8.
+    return "\0" not in text and text.encode(errors="ignore").decode() == text

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from onesixty.kit import ids
@@ -71,10 +71,20 @@ async def create(
     return key
 
 
+_COLUMNS = "id, name, hint, test, scopes, created_at, expires_at, revoked_at"
+
+
+async def find(tx: Connection, account_id: int, key_id: UUID) -> Any:
+    """The row of a key, or None when the account has no such key."""
+    return await tx.fetchrow(
+        f"SELECT {_COLUMNS} FROM api_keys WHERE account_id = $1 AND id = $2", account_id, key_id
+    )
+
+
 async def listing(tx: Connection, account_id: int, before: UUID | None, limit: int) -> Rows:
     """Keys of an account, newest first, revoked ones too, without the keys themselves."""
     rows: Rows = await tx.fetch(
-        "SELECT id, name, hint, test, scopes, created_at, expires_at, revoked_at FROM api_keys"
+        f"SELECT {_COLUMNS} FROM api_keys"
         " WHERE account_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3",
         account_id,
         before,
