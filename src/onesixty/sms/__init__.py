@@ -1,0 +1,1 @@
+"""The text of short messages as pure functions: alphabets, parts, headers, numbers. No I/O."""
