@@ -1,19 +1,23 @@
 """Routes: which carrier a message goes to. Choosing is pure; the records around it are rows."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
+from phonenumbers import SUPPORTED_REGIONS
+
 from onesixty.kit import ids
 from onesixty.kit.chance import Chance
 from onesixty.kit.problems import FieldError, Problem
 from onesixty.records.snapshot import Choice, RouteRecord, Snapshot
+from onesixty.sms import sender as senders
 from onesixty.storage.database import Connection, Rows
 
 MATCHES: Final[dict[str, str]] = {
     "country": "ISO 3166 codes of the recipient's country, such as GB",
-    "prefix": "first digits of the recipient, such as +4477",
+    "prefix": "first digits of the recipient with the country code, such as +4477",
     "category": "otp, transactional, marketing, emergency",
     "channel": "sms",
     "sender": "sender IDs",
@@ -23,6 +27,11 @@ STRATEGIES: Final[dict[str, str]] = {
     "priority": "the first carrier that is up; the others follow when it fails",
     "weighted": "shared out by weight among those that are up",
 }
+
+
+VALUES_MOST: Final = 1000
+_PREFIX: Final = re.compile(r"\+[1-9][0-9]{0,14}")
+_GAP: Final = 10  # between positions given by default: room to put one between two
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,14 @@ class Chosen:
     fallbacks: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """A route as it was looked at for a message: `against` tells why it does not take it, None that it does."""
+
+    route: RouteRecord
+    against: str | None
+
+
 def choose(book: Snapshot, traits: Traits, is_up: Callable[[int], bool], chance: Chance) -> Chosen | None:
     """The first route that matches and has an enabled carrier; None when there is none.
 
@@ -56,7 +73,7 @@ def choose(book: Snapshot, traits: Traits, is_up: Callable[[int], bool], chance:
     account = book.accounts.get(traits.account_id)
     while account is not None:
         for route in book.routes.get(account.id, ()):
-            if not _matches(route, traits):
+            if _mismatch(route, traits) is not None:
                 continue
             usable = [choice for choice in route.carriers if _enabled(book, choice.carrier_id)]
             if usable:
@@ -66,10 +83,47 @@ def choose(book: Snapshot, traits: Traits, is_up: Callable[[int], bool], chance:
     return None
 
 
-def _matches(route: RouteRecord, traits: Traits) -> bool:
+def consider(book: Snapshot, traits: Traits) -> list[Considered]:
+    """Every route in the order of `choose`, which takes the first with nothing against it."""
+    found = []
+    account = book.accounts.get(traits.account_id)
+    while account is not None:
+        for route in book.routes.get(account.id, ()):
+            found.append(Considered(route, _against(book, route, traits)))
+        account = book.accounts.get(account.parent_id) if account.parent_id else None
+    return found
+
+
+def shares(book: Snapshot, route: RouteRecord, is_up: Callable[[int], bool]) -> list[tuple[int, float]]:
+    """The enabled carriers of a route, those that are up first, with the part of its messages that each gets now."""
+    usable = [choice for choice in route.carriers if _enabled(book, choice.carrier_id)]
+    usable.sort(key=lambda choice: not is_up(choice.carrier_id))
+    drawn = [choice for choice in usable if is_up(choice.carrier_id)] or usable
+    if route.strategy == "priority":
+        drawn = drawn[:1]
+    total = sum(choice.weight for choice in drawn)
+    return [
+        (choice.carrier_id, choice.weight / total if choice in drawn else 0.0) for choice in usable
+    ]
+
+
+def _against(book: Snapshot, route: RouteRecord, traits: Traits) -> str | None:
+    name = _mismatch(route, traits)
+    if name is None:
+        usable = any(_enabled(book, choice.carrier_id) for choice in route.carriers)
+        return None if usable else "none of its carriers is enabled"
+    if name == "tag":
+        given = ", ".join(traits.tags)
+    else:
+        given = traits.recipient if name == "prefix" else getattr(traits, name)
+    return f"{name} is {given or 'not given'}, the route takes {', '.join(route.match[name])}"
+
+
+def _mismatch(route: RouteRecord, traits: Traits) -> str | None:
+    """The first condition of the route that the message does not meet."""
     match = route.match
     if not match:
-        return True
+        return None
     for name, wanted in match.items():
         if name == "country":
             fits = traits.country in wanted
@@ -80,8 +134,8 @@ def _matches(route: RouteRecord, traits: Traits) -> bool:
         else:
             fits = getattr(traits, name) in wanted
         if not fits:
-            return False
-    return True
+            return name
+    return None
 
 
 def _enabled(book: Snapshot, carrier_id: int) -> bool:
@@ -101,19 +155,42 @@ def _order(
 
 
 def check_match(given: dict[str, Any]) -> dict[str, list[str]]:
-    """The match of a route with every value as a list; raises Problem naming what is wrong."""
+    """The match of a route in the form that `choose` compares with; raises Problem naming all that is wrong."""
     match: dict[str, list[str]] = {}
+    errors = []
     for name, value in given.items():
         values = value if isinstance(value, list) else [value]
+        normal = [_normal(name, entry) for entry in values]
+        known = [entry for entry in normal if entry is not None]
         if name not in MATCHES:
             detail = f"routes cannot match {name}; they match: {', '.join(MATCHES)}"
-        elif not values or not all(isinstance(entry, str) and entry for entry in values):
-            detail = f"{name} takes a text or a list of texts: {MATCHES[name]}"
+        elif not values or len(values) > VALUES_MOST:
+            detail = f"{name} takes 1 to {VALUES_MOST} texts"
+        elif len(known) < len(values):
+            detail = f"{values[normal.index(None)]!r:.60} is not right for {name}: {MATCHES[name]}"
         else:
-            match[name] = [entry.upper() for entry in values] if name == "country" else values
+            match[name] = known
             continue
-        raise Problem("invalid_request", detail, (FieldError(f"/match/{name}", "invalid", detail),))
+        errors.append(FieldError(f"/match/{name}", "invalid", detail))
+    if errors:
+        raise Problem("invalid_request", errors[0].detail, tuple(errors))
     return match
+
+
+def _normal(name: str, value: Any) -> str | None:
+    """The value in the form that messages have it in, or None when no message can have it."""
+    if not isinstance(value, str) or not 0 < len(value) <= 100 or not value.isprintable():
+        return None
+    if name == "country":
+        return value.upper() if value.upper() in SUPPORTED_REGIONS or value == "001" else None
+    if name == "prefix":
+        return value if _PREFIX.fullmatch(value) else None
+    if name in ("category", "channel"):
+        return value if value in MATCHES[name].split(", ") else None
+    if name == "sender":
+        sender = senders.classify(value)
+        return sender.value if isinstance(sender, senders.Sender) else None
+    return value
 
 
 _COLUMNS = "id, public_id, account_id, name, position, match, strategy, carriers, enabled, created_at, updated_at"
@@ -152,6 +229,26 @@ async def update(tx: Connection, route_id: int, fields: dict[str, Any]) -> None:
         fields["carriers"],
         fields["enabled"],
     )
+
+
+async def next_position(tx: Connection, account_id: int) -> int:
+    """A position after the last route of an account."""
+    position: int = await tx.fetchval(
+        "SELECT coalesce(max(position), 0) + $2 FROM routes WHERE account_id = $1 AND removed_at IS NULL",
+        account_id,
+        _GAP,
+    )
+    return position
+
+
+async def using(tx: Connection, carrier_id: int) -> list[str]:
+    """The names of the routes, of any account, that a carrier is in."""
+    rows = await tx.fetch(
+        "SELECT name FROM routes WHERE removed_at IS NULL"
+        " AND carriers @> jsonb_build_array(jsonb_build_object('carrier_id', $1::int)) ORDER BY name",
+        carrier_id,
+    )
+    return [row["name"] for row in rows]
 
 
 async def remove(tx: Connection, route_id: int) -> None:
