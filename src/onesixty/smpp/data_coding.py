@@ -1,6 +1,6 @@
 """data_coding: the alphabet of the user data, the unit it is counted in, the message class.
 
-Values up to 0x0F are SMPP's own; above it the rules of the GSM data coding scheme (3GPP TS 23.038) hold,
+Values up to 0x0F are SMPP's own; above it the GSM data coding scheme (3GPP TS 23.038) holds,
 which is why the low four bits must never be read alone: 0x18 is a flash message in UCS-2, not 0x08.
 """
 

@@ -152,12 +152,12 @@ class Pdu:
     def tlv_integer(self, tag: int) -> int | None:
         """The first TLV with this tag as a number; None when absent or of impossible length."""
         value = self.tlv(tag)
-        return None if value is None else read_integer(Tlv(tag, value))
+        return None if value is None else read_integer(tag, value)
 
     def tlv_text(self, tag: int) -> str | None:
         """The first TLV with this tag as Latin-1 text without NUL and padding; None when absent."""
         value = self.tlv(tag)
-        return None if value is None else read_text(Tlv(tag, value))
+        return None if value is None else read_text(value)
 
 
 def command_name(command: int) -> str:

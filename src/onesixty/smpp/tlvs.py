@@ -206,20 +206,20 @@ def name_of_tag(tag: int) -> str:
     return spec.name if spec is not None else f"0x{tag:04X}"
 
 
-def read_integer(tlv: Tlv) -> int | None:
-    """The unsigned number in a value; None when a known tag has a length it cannot have."""
-    spec = TLVS.get(tlv.tag)
+def read_integer(tag: int, value: bytes) -> int | None:
+    """The unsigned number in a value; None when it has a length that its tag cannot have."""
+    spec = TLVS.get(tag)
     if spec is not None:
-        if not tlv.value and spec.when_empty is not None:
+        if not value and spec.when_empty is not None:
             return spec.when_empty
-        if not spec.fits(tlv.value):
+        if not spec.fits(value):
             return None
-    return int.from_bytes(tlv.value, "big") if 0 < len(tlv.value) <= 8 else None
+    return int.from_bytes(value, "big") if 0 < len(value) <= 8 else None
 
 
-def read_text(tlv: Tlv) -> str:
+def read_text(value: bytes) -> str:
     """The text in a value: Latin-1, up to the first NUL, without the spaces some peers pad with."""
-    return tlv.value.partition(b"\0")[0].decode("latin-1").strip()
+    return value.partition(b"\0")[0].decode("latin-1").strip()
 
 
 def integer_tlv(tag: int, value: int) -> Tlv:
