@@ -60,10 +60,7 @@ def running(data_dir: Path) -> Iterator[EmbeddedServer]:
     try:
         yield server
     finally:
-        embedded.stop(server)
-        home = server.cluster_dir.parent
-        if home != data_dir:
-            shutil.rmtree(home)
+        embedded.discard(server)
 
 
 def ask(server: EmbeddedServer, statement: str) -> object:
@@ -224,6 +221,11 @@ def test_root_keeps_the_cluster_where_its_user_can_reach_it(tmp_path: Path) -> N
         assert embedded.start(closed / "data") == server
         assert closed.stat().st_mode & 0o777 == 0o700
         assert ask(server, "SELECT 1") == 1
+        for before, after in (("data", "renamed"), ("renamed", "data")):
+            (closed / before).rename(closed / after)
+            assert embedded.start(closed / after).postmaster_pid == server.postmaster_pid
+    assert not server.cluster_dir.parent.exists()
+    assert [path.name for path in (closed / "data").iterdir()] == ["postgres.lock"]
 
 
 @needs_root
@@ -242,6 +244,7 @@ def test_root_copies_programs_that_its_user_cannot_reach(folder: Path) -> None:
             starter.stdin.close()
     with running(data_dir):
         assert Path(program).is_relative_to(data_dir)
+    assert [path.name for path in data_dir.iterdir()] == ["postgres.lock"]
 
 
 @needs_root
@@ -307,9 +310,18 @@ def test_broken_cluster_is_told_with_the_reason(server: EmbeddedServer) -> None:
 
 def test_lost_cluster_is_not_replaced_by_an_empty_one(tmp_path: Path) -> None:
     """When the folder that the pointer names is gone, nothing pretends that there was no data."""
-    (tmp_path / "postgres.location").write_text(f"{tmp_path / 'gone'}\n")
+    (tmp_path / "postgres.location").write_text(f"{tmp_path / 'gone'}\n{tmp_path}\n")
     with pytest.raises(EmbeddedError, match="which is gone"):
         embedded.start(tmp_path)
+
+
+def test_copied_pointer_does_not_lead_into_the_original(tmp_path: Path) -> None:
+    """A copy of a data folder whose database lives elsewhere does not write into that database."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "postgres.location").write_text(f"{tmp_path}\n{tmp_path / 'data'}\n")
+    shutil.copytree(tmp_path / "data", tmp_path / "copy")
+    with pytest.raises(EmbeddedError, match=r"is a copy of .*data, whose database"):
+        embedded.start(tmp_path / "copy")
 
 
 def as_user(uid: int, call: Callable[[], str]) -> str:

@@ -18,9 +18,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from onesixty.storage.embedded_home import MAJOR, EmbeddedError, Home, home_in, settle
+from onesixty.storage.embedded_home import (
+    MAJOR,
+    EmbeddedError,
+    Home,
+    forsake,
+    home_in,
+    settle,
+)
 
-__all__ = ["EmbeddedError", "EmbeddedServer", "start", "stop"]
+__all__ = ["EmbeddedError", "EmbeddedServer", "discard", "start", "stop"]
 
 _USER = _DATABASE = "postgres"
 _PORT = 5432  # only a part of the socket's name: there is no TCP
@@ -118,16 +125,18 @@ def stop(server: EmbeddedServer) -> None:
     Blocks until the postmaster is gone. Raises EmbeddedError when it does not go.
     """
     with _explained(server.data_dir), _locked(server.data_dir):
+        _shut_down(home_in(server.cluster_dir.parent))
+
+
+def discard(server: EmbeddedServer) -> None:
+    """Stop it and delete its database, wherever that lives; the data folder stays.
+
+    For databases made to be thrown away: those of tests and demos. Raises EmbeddedError.
+    """
+    with _explained(server.data_dir), _locked(server.data_dir):
         home = home_in(server.cluster_dir.parent)
-        # By its socket first: pg_ctl would signal whatever process has the id in a left-over file.
-        postmaster = _find(home)
-        if postmaster is None:
-            return
-        arguments = ("stop", "-D", ".", "-w", "-m", "fast", "-t", str(_STOP_SECONDS))
-        answer = home.run("pg_ctl", *arguments, cwd=home.cluster_dir)
-        if answer.returncode and _find(home):
-            raise EmbeddedError(f"the embedded PostgreSQL does not stop: {answer.stdout.strip()}")
-        _sweep(home, postmaster.socket_dir)
+        _shut_down(home)
+        forsake(home, server.data_dir)
 
 
 @contextlib.contextmanager
@@ -199,6 +208,18 @@ def _bring_up(home: Home) -> _Postmaster:
             _pause()
     log = home.cluster_dir / _LOG
     raise EmbeddedError(f"the embedded PostgreSQL does not get ready: {log} says why")
+
+
+def _shut_down(home: Home) -> None:
+    # By its socket first: pg_ctl would signal whatever process has the id in a left-over file.
+    postmaster = _find(home)
+    if postmaster is None:
+        return
+    arguments = ("stop", "-D", ".", "-w", "-m", "fast", "-t", str(_STOP_SECONDS))
+    answer = home.run("pg_ctl", *arguments, cwd=home.cluster_dir)
+    if answer.returncode and _find(home):
+        raise EmbeddedError(f"the embedded PostgreSQL does not stop: {answer.stdout.strip()}")
+    _sweep(home, postmaster.socket_dir)
 
 
 def _find(home: Home) -> _Postmaster | None:

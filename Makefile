@@ -1,0 +1,57 @@
+# Every target sets up what it needs: a fresh machine needs Python 3.11 or newer and a package index.
+# Another Python: make test PYTHON=python3.13
+
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+# The Python that is here is used; none is ever downloaded behind anybody's back.
+export UV_PYTHON_DOWNLOADS := never
+# A uv of the caller's other projects must not be told to use their environment.
+unexport VIRTUAL_ENV UV_PROJECT_ENVIRONMENT
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test check bench docs clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 9
+
+demo: .venv/.synced ## Send messages through a simulated carrier and watch them
+	@$(BIN)/onesixty demo $(ARGS)
+
+serve: .venv/.synced ## Run the platform on its embedded PostgreSQL
+	@$(BIN)/onesixty serve $(ARGS)
+
+# By file: a file's tests share the server that its fixtures start.
+test: .venv/.synced ## Run all tests; ARGS="tests/sms -k gsm" for some
+	@$(BIN)/pytest -n 2 --dist loadscope $(ARGS)
+
+check: .venv/.synced ## Check style, types and import rules
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+bench: .venv/.synced ## Run every benchmark
+	@set -e; for script in benchmarks/[!_]*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+
+docs: .venv/.synced ## Write the reference pages anew
+	@$(BIN)/onesixty reference --write docs/reference
+
+clean: ## Remove what was built and installed; data folders stay
+	@rm -rf .venv build dist .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+# The stamp is older than the lock file when there is something to install.
+.venv/.synced: pyproject.toml uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@uv=uv; \
+	uv export --frozen --quiet >/dev/null 2>&1 || { $(MAKE) --no-print-directory build/uv/bin/uv && uv=build/uv/bin/uv; } && \
+	$$uv sync --frozen --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')"
+	@touch $@
+
+# Only where no suitable uv is on the PATH.
+build/uv/bin/uv:
+	@$(PYTHON) -m venv build/uv || \
+		{ rm -rf build/uv; echo "This Python lacks its venv module (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	@build/uv/bin/pip install --quiet --disable-pip-version-check 'uv>=0.7' || { rm -rf build/uv; exit 1; }
