@@ -44,6 +44,12 @@ async def listing(tx: Connection) -> Rows:
     return rows
 
 
+async def public_id(tx: Connection, account_id: int) -> UUID:
+    """The public id of an account by its number."""
+    identifier: UUID = await tx.fetchval("SELECT public_id FROM accounts WHERE id = $1", account_id)
+    return identifier
+
+
 _BELOW = (
     "WITH RECURSIVE below AS (SELECT id FROM accounts WHERE id = $1"
     " UNION ALL SELECT a.id FROM accounts a JOIN below ON a.parent_id = below.id)"
