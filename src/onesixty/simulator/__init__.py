@@ -1,0 +1,1 @@
+"""A carrier of our own: for tests, demos, sandboxes and benchmarks."""
