@@ -213,11 +213,10 @@ def _write_fields(
                 octets = values[name]
                 if len(octets) > limit:
                     raise EncodeError(name, f"{len(octets)} octets, at most {limit}")
-                parts.append(_OCTET[len(octets)])
-                parts.append(octets)
+                parts.append(_OCTET[len(octets)] + octets)
             else:
                 _write_list(kind, name, values[name], parts)
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, OverflowError) as error:
             raise EncodeError(_culprit(run, values), str(error)) from None
 
 
@@ -254,12 +253,10 @@ def _write_list(kind: int, name: str, entries: Sequence[Any], parts: list[bytes]
 
 def _write_tlvs(tlvs: Sequence[Tlv], parts: list[bytes]) -> None:
     for tlv in tlvs:
-        value = tlv.value
         try:
-            parts.append(_pack_tlv_head(tlv.tag, len(value)))
-        except struct.error:
-            raise EncodeError(name_of_tag(tlv.tag), f"tag or {len(value)} octets too big") from None
-        parts.append(value)
+            parts.append(_pack_tlv_head(tlv.tag, len(tlv.value)) + tlv.value)
+        except (struct.error, TypeError):
+            raise EncodeError(name_of_tag(tlv.tag), "not a tag and at most 65535 octets") from None
 
 
 # -- reading -------------------------------------------------------------------------------------
