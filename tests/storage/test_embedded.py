@@ -320,7 +320,7 @@ def test_copied_pointer_does_not_lead_into_the_original(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "postgres.location").write_text(f"{tmp_path}\n{tmp_path / 'data'}\n")
     shutil.copytree(tmp_path / "data", tmp_path / "copy")
-    with pytest.raises(EmbeddedError, match=r"is a copy of .*data, whose database"):
+    with pytest.raises(EmbeddedError, match=r"is a copy of .*data, whose database is not in it"):
         embedded.start(tmp_path / "copy")
 
 

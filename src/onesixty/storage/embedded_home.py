@@ -122,7 +122,7 @@ def _pointed_to(data_dir: Path) -> Path:
     if owner != data_dir:
         if (owner / _POINTER).exists():
             raise EmbeddedError(
-                f"{data_dir} is a copy of {owner}, whose database is in {folder} and was not copied: "
+                f"{data_dir} is a copy of {owner}, whose database is not in it but in {folder}: "
                 f"delete {pointer} to begin with an empty database (pg_dump takes copies)"
             )
         _point(data_dir, folder)  # the data folder was renamed
@@ -130,7 +130,9 @@ def _pointed_to(data_dir: Path) -> Path:
 
 
 def _point(data_dir: Path, folder: Path) -> None:
-    (data_dir / _POINTER).write_text(f"{folder}\n{data_dir}\n")
+    half = data_dir / f"{_POINTER}.new"
+    half.write_text(f"{folder}\n{data_dir}\n")
+    half.rename(data_dir / _POINTER)
 
 
 def _owner(cluster_dir: Path) -> Account | None:
