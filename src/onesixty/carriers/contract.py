@@ -1,11 +1,15 @@
 """What every carrier takes and gives: `Submission` in, one `Outcome` each; receipts and inbound messages as they come."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 from typing import Any, Protocol
 from uuid import UUID
+
+from onesixty.kit.chance import Chance
+from onesixty.kit.clock import Clock
+from onesixty.sms.reassembly import Fragment
 
 
 @dataclass(slots=True)
@@ -25,6 +29,7 @@ class Submission:
     expires_at: datetime
     lease_id: UUID
     parts_accepted: int = 0  # parts that the carrier has from an earlier attempt; they are not sent again
+    fallbacks: Sequence[int] = ()  # carriers to try after this one
     test: bool = False
 
 
@@ -75,6 +80,7 @@ class Outcome:
     retry_after_seconds: float | None = None
     counts_as_attempt: bool = True  # throttling does not: the message keeps its place
     late: bool = False  # an answer after this submission had been reported as unknown
+    lease_closed: bool = False  # settle has counted it off its lease
 
 
 class ReceiptState(IntEnum):
@@ -116,13 +122,9 @@ class Inbound:
     carrier_id: int
     sender: str  # E.164 with + where it is a number
     recipient: str
-    alphabet: str  # of `data`: "gsm7" (unpacked), "ucs2", "latin1", "binary"
-    data: bytes
+    fragment: Fragment
     received_at: datetime
     acknowledge: Callable[[bool], None]
-    reference: int = 0
-    total: int = 1
-    part: int = 1
 
 
 class CarrierEvents(Protocol):
@@ -155,6 +157,10 @@ class Carrier(Protocol):
         """Finish what is in flight within that time; whatever is left is reported as unknown, then disconnect."""
         ...
 
+    def is_up(self) -> bool:
+        """Whether it is connected."""
+        ...
+
     def room(self) -> int:
         """Segments that it takes right now without making them wait; 0 while it is down."""
         ...
@@ -178,7 +184,7 @@ class SettingField:
     default: Any = None
     required: bool = False
     at_least: float | None = None
-    at_most: float | None = None
+    at_most: float | None = None  # for text: its longest length
     choices: tuple[str, ...] = ()
 
 
@@ -189,8 +195,8 @@ class CarrierSpec:
     kind: str
     title: str
     fields: tuple[SettingField, ...]
+    build: Callable[["CarrierConfig"], Carrier]
     receives: tuple[str, ...] = ()  # "receipts", "inbound"
-    build: Callable[["CarrierConfig"], Carrier] = field(repr=False, default=None)  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +205,6 @@ class CarrierConfig:
 
     id: int
     name: str
-    settings: dict[str, Any]
-    clock: Any
-    chance: Any
+    settings: Mapping[str, Any]
+    clock: Clock
+    chance: Chance

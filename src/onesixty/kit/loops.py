@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
@@ -83,16 +84,14 @@ class Gatherer(Generic[T]):
         *,
         batch_max: int,
         inbox_max: int,
-        writers: int = 1,
     ) -> None:
         self._name, self._write, self._clock = name, write, clock
-        self._batch_max, self._inbox_max, self._writers = batch_max, inbox_max, writers
+        self._batch_max, self._inbox_max = batch_max, inbox_max
         self._items: list[T] = []
         self._event = asyncio.Event()
-        self._quiet = asyncio.Event()
-        self._quiet.set()
-        self._busy = 0
-        self._tasks: list[asyncio.Task[None]] = []
+        self._taken_in = self._written = 0
+        self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._task: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
         """Items that wait."""
@@ -100,26 +99,29 @@ class Gatherer(Generic[T]):
 
     def start(self) -> None:
         """Begin on the running event loop."""
-        self._tasks = [asyncio.create_task(self._run(), name=self._name) for _ in range(self._writers)]
+        self._task = asyncio.create_task(self._run(), name=self._name)
 
     def put(self, item: T) -> None:
         """Take one item; raises Full at the limit."""
         if len(self._items) >= self._inbox_max:
             raise Full(self._name)
         self._items.append(item)
+        self._taken_in += 1
         self._event.set()
-        self._quiet.clear()
 
-    async def drain(self) -> None:
-        """Wait until all that was put is written."""
-        await self._quiet.wait()
+    async def caught_up(self) -> None:
+        """Wait until all that was put before this call is written."""
+        if self._written < self._taken_in:
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters.append((self._taken_in, future))
+            await future
 
     async def stop(self) -> None:
-        """Cancel; call `drain` first to lose nothing."""
-        for task in self._tasks:
-            task.cancel()
+        """Cancel; await `caught_up` first to lose nothing."""
+        if self._task:
+            self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await task
+                await self._task
 
     async def _run(self) -> None:
         while True:
@@ -129,11 +131,12 @@ class Gatherer(Generic[T]):
             if not self._items:
                 self._event.clear()
             if batch:
-                self._busy += 1
                 await self._write_until_done(batch)
-                self._busy -= 1
-            if not self._items and not self._busy:
-                self._quiet.set()
+                self._written += len(batch)
+            while self._waiters and self._waiters[0][0] <= self._written:
+                waiter = self._waiters.popleft()[1]
+                if not waiter.done():
+                    waiter.set_result(None)
 
     async def _write_until_done(self, batch: list[T]) -> None:
         backoff = BACKOFF_FIRST_SECONDS

@@ -158,8 +158,10 @@ def _wrong(field: SettingField, value: Any) -> str | None:
     if value is None:
         return f"{field.name} is required: {field.title}" if field.required else None
     if field.kind in ("text", "secret"):
-        fits = isinstance(value, str) and _is_storable(value)
-        return None if fits else f"{field.name} must be text"
+        if not isinstance(value, str) or not _is_storable(value):
+            return f"{field.name} must be text"
+        too_long = field.at_most is not None and len(value) > field.at_most
+        return f"{field.name} has at most {field.at_most:g} characters" if too_long else None
     if field.kind == "boolean":
         return None if isinstance(value, bool) else f"{field.name} must be true or false"
     if field.kind == "choice":

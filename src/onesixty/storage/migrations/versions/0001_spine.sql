@@ -177,6 +177,7 @@ CREATE TABLE submissions (
     PRIMARY KEY (message_id, attempt, part)
 ) PARTITION BY RANGE (message_id);
 CREATE INDEX submissions_match ON submissions (match_key, carrier_id) WHERE match_key IS NOT NULL;
+CREATE INDEX submissions_unanswered ON submissions (message_id) WHERE outcome = 4 AND receipt_state = 0;
 
 -- Every receipt as it came; one without a message is parked until its submission is known.
 CREATE TABLE receipts (
@@ -203,13 +204,16 @@ CREATE TABLE inbound_parts (
     carrier_id integer NOT NULL,
     sender text NOT NULL,
     recipient text NOT NULL,
+    encoding text NOT NULL,
     reference integer NOT NULL,
+    reference_bits smallint NOT NULL,
     total smallint NOT NULL,
     part smallint NOT NULL,
-    alphabet text NOT NULL,
-    data bytea NOT NULL,
+    locking smallint NOT NULL,
+    single smallint NOT NULL,
+    octets bytea NOT NULL,
     received_at timestamptz NOT NULL,
-    PRIMARY KEY (carrier_id, sender, recipient, reference, total, part)
+    PRIMARY KEY (carrier_id, sender, recipient, reference, reference_bits, total, encoding, part)
 );
 
 CREATE TABLE events (
@@ -248,7 +252,7 @@ CREATE TABLE deliveries (
     milliseconds integer NOT NULL,
     at timestamptz NOT NULL,
     next_attempt_at timestamptz,                    -- NULL: taken or given up
-    PRIMARY KEY (account_id, id)
+    PRIMARY KEY (account_id, endpoint_id, id)
 ) PARTITION BY RANGE (id);
 CREATE INDEX deliveries_event ON deliveries (event_id);
 

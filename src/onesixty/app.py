@@ -1,0 +1,256 @@
+"""The composition root: read `build` to know what the platform is made of."""
+
+import asyncio
+import socket
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+
+import structlog
+
+from onesixty.carriers import registry
+from onesixty.carriers.contract import Carrier, CarrierConfig
+from onesixty.entrypoints.rest.context import Context
+from onesixty.entrypoints.rest.server import Server
+from onesixty.features.webhooks.deliver import Deliverer, DeliverOptions
+from onesixty.kit.chance import Chance, chance
+from onesixty.kit.clock import Clock
+from onesixty.kit.loops import Loop
+from onesixty.kit.secrets import Sealer, SealError
+from onesixty.messages import ends, leases
+from onesixty.messages.accept import Acceptor
+from onesixty.messages.dispatch import Dispatcher
+from onesixty.messages.handover import Handover
+from onesixty.messages.inbound import InboundReceiver
+from onesixty.messages.receive import Receiver
+from onesixty.messages.reconcile import Reconciler
+from onesixty.messages.settle import Settler
+from onesixty.records import accounts, carriers, idempotency, keys
+from onesixty.records.snapshot import CarrierRecord, SnapshotKeeper
+from onesixty.settings import Settings
+from onesixty.storage import partitions
+from onesixty.storage.database import Connection, Database
+
+_log = structlog.get_logger()
+SANDBOX: Final = "sandbox"  # the loopback carrier that messages of test keys go to
+CARRIER_DRAIN_SECONDS: Final = 10.0
+
+
+@dataclass(slots=True)
+class App:
+    """A running platform."""
+
+    database: Database
+    keeper: SnapshotKeeper
+    node: leases.Node
+    acceptor: Acceptor
+    dispatcher: Dispatcher
+    settler: Settler
+    receiver: Receiver
+    inbound: InboundReceiver
+    reconciler: Reconciler
+    deliverer: Deliverer
+    server: Server
+    loops: list[Loop]
+    carriers: "CarrierKeeper"
+    new_key: str | None = None  # the first API key, when this start made one
+    stop_seconds: float = 30.0
+    _listener: Connection | None = field(default=None)
+
+    async def start(self) -> None:
+        """Start every loop; carriers begin to connect."""
+        for gatherer in (self.acceptor.gatherer, self.settler.gatherer, self.receiver.gatherer, self.inbound.gatherer):
+            gatherer.start()
+        await self.deliverer.start()
+        await self.carriers.run_once()
+        for loop in self.loops:
+            loop.start()
+        self._listener = await self.database.listen("onesixty_records", self.keeper.loop.wake)
+
+    async def stop(self) -> None:
+        """Take nothing more, finish what is in flight, give back what is not, leave."""
+        await self.carriers.stop(min(CARRIER_DRAIN_SECONDS, self.stop_seconds))
+        for gatherer in (self.acceptor.gatherer, self.settler.gatherer, self.receiver.gatherer, self.inbound.gatherer):
+            try:
+                async with asyncio.timeout(self.stop_seconds):
+                    await gatherer.caught_up()
+            except TimeoutError:
+                _log.warning("stop.unfinished", waiting=len(gatherer))
+            await gatherer.stop()
+        for loop in self.loops:
+            await loop.stop()
+        await self.deliverer.stop()
+        if self._listener is not None:
+            await self._listener.close()
+        await self.node.leave()
+        await self.database.close()
+
+
+async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Clock) -> App:
+    """Put the platform together on a migrated database. Nothing runs before `App.start`."""
+    database = await Database.open(database_url, connections=settings.database_connections)
+    luck = chance()
+    async with database.write() as tx:
+        await partitions.ensure(tx, clock.now())
+        new_key = await bootstrap(tx, sealer, settings.bootstrap_key)
+    keeper = await SnapshotKeeper.start(database, clock)
+    node = await leases.Node.register(database_url, f"{socket.gethostname()}")
+
+    lease_book = leases.LeaseBook()
+    dispatcher = Dispatcher(database, clock, lease_book, node.number)
+    settler = Settler(database, clock, luck, lease_book)
+    receiver = Receiver(database, clock, settler.gatherer.caught_up)
+    inbound = InboundReceiver(database, clock, keeper)
+    reconciler = Reconciler(database, clock, node.number)
+    deliverer = Deliverer(
+        database, keeper, sealer, clock, luck, DeliverOptions(allow_private=settings.allow_private_urls)
+    )
+    handover = Handover(dispatcher, lease_book, node.number, deliverer.wake)
+    acceptor = Acceptor(database, keeper, sealer, clock, luck, handover=handover, sandbox_carrier=_sandbox(keeper))
+    carrier_keeper = CarrierKeeper(keeper, sealer, clock, luck, dispatcher)
+
+    # News goes up by these callbacks only.
+    dispatcher.report = settler.put
+    dispatcher.on_receipts, dispatcher.on_inbound = receiver.put, inbound.put
+    settler.look, receiver.parked = dispatcher.look, reconciler.parked
+    for part in (settler, receiver, inbound, reconciler):
+        part.wake_webhooks = deliverer.wake
+
+    housekeeping = Housekeeping(database, clock, node, deliverer, inbound)
+    loops = [
+        keeper.loop,
+        Loop("carriers", carrier_keeper.run_once, clock, idle_seconds=5),
+        Loop("reconcile", reconciler.run_once, clock, idle_seconds=1),
+        Loop("expire", housekeeping.expire, clock, idle_seconds=1),
+        Loop("housekeeping", housekeeping.run_once, clock, idle_seconds=60),
+    ]
+    keeper.on_change(loops[1].wake)
+    context = Context(
+        database=database,
+        keeper=keeper,
+        sealer=sealer,
+        clock=clock,
+        acceptor=acceptor,
+        carrier_states=carrier_keeper.states,
+        wake_webhooks=deliverer.wake,
+        is_ready=housekeeping.why_not_ready,
+        allow_private_urls=settings.allow_private_urls,
+    )
+    return App(
+        database, keeper, node, acceptor, dispatcher, settler, receiver, inbound, reconciler, deliverer,
+        Server(context), loops, carrier_keeper, new_key, settings.stop_seconds,
+    )  # fmt: skip
+
+
+async def bootstrap(tx: Connection, sealer: Sealer, key: str | None) -> str | None:
+    """On an empty database make the first account, its sandbox carrier and an admin key; return the key, once."""
+    await tx.execute("SELECT pg_advisory_xact_lock(160, 0)")
+    if await accounts.find(tx, accounts.ROOT) is not None:
+        return None
+    account_id = await accounts.create(tx, sealer, accounts.ROOT, None)
+    settings, secrets = carriers.check(registry.SPECS["loopback"], {})
+    await carriers.create(
+        tx, sealer, account_id, {"name": SANDBOX, "kind": "loopback", "settings": settings, "secrets": secrets}
+    )
+    made = await keys.create(tx, account_id, "first key", ["*"], text=key, test=bool(key and key.startswith("os_test_")))
+    return made.text
+
+
+def _sandbox(keeper: SnapshotKeeper) -> int:
+    book = keeper.book
+    root = next(account.id for account in book.accounts.values() if account.name == accounts.ROOT)
+    return next(one.id for one in book.carriers.values() if one.account_id == root and one.name == SANDBOX)
+
+
+class CarrierKeeper:
+    """Keeps the lanes equal to the carriers on file: opens, reopens with new settings, pauses and closes."""
+
+    def __init__(
+        self, keeper: SnapshotKeeper, sealer: Sealer, clock: Clock, luck: Chance, dispatcher: Dispatcher
+    ) -> None:
+        self._keeper, self._sealer, self._clock, self._luck = keeper, sealer, clock, luck
+        self._dispatcher = dispatcher
+        self._running: dict[int, CarrierRecord] = {}
+        self._faults: dict[int, str] = {}
+
+    async def run_once(self) -> bool:
+        """Do what has changed; always False, for the loop: nothing more to do now."""
+        wanted = {one.id: one for one in self._keeper.book.carriers.values() if one.enabled}
+        for number, record in list(self._running.items()):
+            new = wanted.get(number)
+            if new is None or (new.settings, new.secrets, new.kind) != (record.settings, record.secrets, record.kind):
+                del self._running[number]
+                await self._dispatcher.close(number, CARRIER_DRAIN_SECONDS)
+        for number, record in wanted.items():
+            if number not in self._running:
+                await self._open(record)
+            elif record is not self._running[number]:
+                lane = self._dispatcher.lanes[number]
+                if record.rate_per_second != self._running[number].rate_per_second:
+                    lane.limit(record.rate_per_second)
+                lane.paused = record.paused
+                self._running[number] = record
+                lane.on_room()
+        return False
+
+    async def stop(self, drain_seconds: float) -> None:
+        """Close every lane."""
+        await asyncio.gather(*(self._dispatcher.close(number, drain_seconds) for number in list(self._running)))
+        self._running.clear()
+
+    def states(self) -> dict[int, dict[str, Any]]:
+        """Live state by carrier number, with why one could not be started."""
+        faults = {number: {"status": "faulty", "detail": text} for number, text in self._faults.items()}
+        return {**faults, **self._dispatcher.states()}
+
+    async def _open(self, record: CarrierRecord) -> None:
+        try:
+            carrier = self._build(record)
+        except (ValueError, SealError, KeyError) as error:
+            if self._faults.get(record.id) != str(error):
+                _log.error("carrier.faulty", carrier=record.name, error=str(error))
+            self._faults[record.id] = str(error)
+            return
+        self._faults.pop(record.id, None)
+        self._running[record.id] = record
+        await self._dispatcher.open(record.id, carrier, record.rate_per_second, record.paused)
+
+    def _build(self, record: CarrierRecord) -> Carrier:
+        spec = registry.SPECS[record.kind]
+        settings = {one.name: one.default for one in spec.fields} | carriers.opened(record, self._sealer)
+        return spec.build(CarrierConfig(record.id, record.name, settings, self._clock, self._luck))
+
+
+class Housekeeping:
+    """What is looked after once in a while."""
+
+    def __init__(
+        self, database: Database, clock: Clock, node: leases.Node, deliverer: Deliverer, inbound: InboundReceiver
+    ) -> None:
+        self._database, self._clock, self._node = database, clock, node
+        self._deliverer, self._inbound = deliverer, inbound
+
+    async def expire(self) -> bool:
+        """End what waited longer than it was wanted."""
+        more, hooked = await ends.expire(self._database, self._clock.now())
+        if hooked:
+            self._deliverer.wake()
+        return more
+
+    async def run_once(self) -> bool:
+        """Partitions for the months to come, old idempotency keys, incomplete inbound messages, our lock."""
+        await self._node.keep(self._database.url)
+        await self._inbound.sweep()
+        async with self._database.write() as tx:
+            await partitions.ensure(tx, self._clock.now() + timedelta(days=1))
+            await idempotency.forget_old(tx, self._clock.now())
+        return False
+
+    async def why_not_ready(self) -> list[str]:
+        """Reasons why messages cannot be taken; empty when they can."""
+        try:
+            async with asyncio.timeout(2):
+                await self._database.fetch("SELECT 1")
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the reason
+            return [f"the database does not answer: {error!r}"]
+        return []

@@ -1,0 +1,13 @@
+"""Every kind of carrier there is."""
+
+from typing import Final
+
+from onesixty.carriers import loopback, smpp
+from onesixty.carriers.contract import CarrierSpec
+
+SPECS: Final[dict[str, CarrierSpec]] = {spec.kind: spec for spec in (smpp.SPEC, loopback.SPEC)}
+
+
+def names() -> list[str]:
+    """The kinds, for messages to people and for tests that take every one."""
+    return list(SPECS)

@@ -1,0 +1,285 @@
+"""A carrier over SMPP: one or more binds to one SMSC, windowed, receipts on any of them."""
+
+import ssl
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import structlog
+
+from onesixty.carriers.contract import (
+    CarrierConfig,
+    CarrierEvents,
+    CarrierSpec,
+    ErrorClass,
+    Outcome,
+    OutcomeKind,
+    PartAnswer,
+    Report,
+    SettingField,
+    Submission,
+)
+from onesixty.carriers.smpp_pdus import PduBuilder, is_receipt
+from onesixty.smpp.client import Answer, AnswerKind, Bind, BindMode, Client, Timers
+from onesixty.smpp.codec import EncodeError
+from onesixty.smpp.link import Link
+from onesixty.smpp.pdus import Pdu
+from onesixty.smpp.statuses import Status, StatusClass, name_of, remark_on, rule_for
+
+_log = structlog.get_logger()
+NOT_BOUND_RETRY_SECONDS: Final = 1.0
+_VERSIONS: Final = {"3.3": 0x33, "3.4": 0x34, "5.0": 0x50}
+_RECIPIENT: Final = frozenset({Status.RINVDSTADR, Status.RINVDSTTON, Status.RINVDSTNPI})
+_CONTENT: Final = frozenset({Status.RINVMSGLEN, Status.RINVSRCADR, Status.RINVEXPIRY, Status.RINVSCHED})
+
+
+class SmppCarrier:
+    """Turns submissions into submit_sm and answers into outcomes."""
+
+    def __init__(self, config: CarrierConfig) -> None:
+        """Raises ValueError when a setting has no place in a bind PDU."""
+        self._config, self._clock, s = config, config.clock, config.settings
+        self._pdus = PduBuilder(config.id, s, config.chance)
+        self._events: CarrierEvents | None = None
+        self._was_up = False
+        timers = Timers(
+            enquire_link_seconds=s["enquire_link_seconds"], response_seconds=s["response_seconds"]
+        )
+        try:
+            self._client = Client(
+                _binds(s), window=s["window"], timers=timers, clock=config.clock, chance=config.chance, events=self
+            )
+        except EncodeError as error:
+            raise ValueError(str(error)) from error
+
+    async def start(self, events: CarrierEvents) -> None:
+        """Begin to bind."""
+        self._events = events
+        await self._client.start()
+
+    async def stop(self, drain_seconds: float) -> None:
+        """Finish the window, unbind, close."""
+        await self._client.stop(drain_seconds)
+
+    def is_up(self) -> bool:
+        """Whether a bind takes submits."""
+        return self._client.bound_for_submit
+
+    def room(self) -> int:
+        """Free window slots of all binds."""
+        return max(0, self._client.room())
+
+    def submit(self, batch: Sequence[Submission], report: Report) -> None:
+        """Hand every part to the client; it writes once for all of them."""
+        now = self._clock.now()
+        for one in batch:
+            pdus = self._pdus.submits(one, now)
+            flight = _Flight(one, len(pdus), self, report, now)
+            try:
+                self._client.submit(pdus, flight.on_answer)
+            except EncodeError as error:
+                flight.refuse(str(error))
+
+    def state(self) -> dict[str, Any]:
+        """Every bind, and whether any is up."""
+        lines = self._client.state()
+        return {
+            "status": "up" if self.is_up() else "down",
+            "window": self._config.settings["window"],
+            "binds": [
+                {
+                    "host": f"{line.host}:{line.port}",
+                    "mode": line.mode.name.lower(),
+                    "phase": line.phase,
+                    "smsc": line.smsc_id,
+                    "in_flight": line.in_flight,
+                    "waiting": line.waiting,
+                    "detail": line.detail,
+                    "refusal": name_of(line.refusal) if line.refusal else None,
+                }
+                for line in lines
+            ],
+        }
+
+    def on_deliver(self, link: Link, pdus: list[Pdu]) -> None:
+        """Sort what the SMSC brings into receipts and messages; each is answered once it is stored."""
+        assert self._events is not None
+        now = self._clock.now()
+        receipts, inbounds = [], []
+        for pdu in pdus:
+            if is_receipt(pdu):
+                receipts.append(self._pdus.receipt(pdu, now, link.respond))
+            else:
+                inbounds.append(self._pdus.inbound(pdu, now, link.respond))
+        if receipts:
+            self._events.on_receipts(receipts)
+        if inbounds:
+            self._events.on_inbound(inbounds)
+
+    def on_change(self) -> None:
+        """One log line for each change of the whole carrier."""
+        up = self.is_up()
+        if up != self._was_up:
+            self._was_up = up
+            details = [line.detail for line in self._client.state() if line.detail]
+            _log.info("carrier.up" if up else "carrier.down", carrier=self._config.name, detail=details[:1])
+        if self._events:
+            self._events.on_room()
+
+    def on_room(self) -> None:
+        """Pass on."""
+        if self._events:
+            self._events.on_room()
+
+    def outcome(self, flight: "_Flight", now: datetime) -> Outcome:
+        """What the answers to all parts of one submission come to."""
+        one, answers = flight.submission, flight.answers
+        first = one.parts_accepted + 1
+        parts = [self._part(first + index, answer) for index, answer in enumerate(answers) if answer]
+        outcome = Outcome(one, OutcomeKind.ACCEPTED, flight.at, now, parts)
+        if any(part.kind is OutcomeKind.UNKNOWN for part in parts):
+            outcome.kind, outcome.error_code, outcome.error_class = OutcomeKind.UNKNOWN, "no_answer", ErrorClass.CARRIER
+            outcome.detail = "the carrier never answered; it may have been sent"
+        elif refused := next((a for a in answers if a and a.kind is AnswerKind.ANSWERED and a.status), None):
+            _refused(outcome, refused)
+        elif any(a and a.kind is AnswerKind.NOT_SENT for a in answers):
+            outcome.kind, outcome.error_code, outcome.error_class = OutcomeKind.DEFERRED, "not_connected", ErrorClass.CARRIER
+            outcome.detail, outcome.retry_after_seconds = "the carrier is not connected", NOT_BOUND_RETRY_SECONDS
+            outcome.counts_as_attempt = False
+        outcome.parts = [part for part in parts if part.code != _NEVER_LEFT]
+        return outcome
+
+    def _part(self, number: int, answer: Answer) -> PartAnswer:
+        if answer.kind is AnswerKind.UNANSWERED:
+            return PartAnswer(number, OutcomeKind.UNKNOWN)
+        if answer.kind is AnswerKind.NOT_SENT:
+            return PartAnswer(number, OutcomeKind.DEFERRED, code=_NEVER_LEFT)
+        if answer.status == 0:
+            key = self._pdus.key(answer.message_id) if answer.message_id else ""
+            return PartAnswer(number, OutcomeKind.ACCEPTED, answer.message_id, key)
+        kind = _KINDS[rule_for(answer.status).status_class]
+        return PartAnswer(number, kind, code=name_of(answer.status))
+
+
+_NEVER_LEFT: Final = "not_sent"
+_KINDS: Final = {
+    StatusClass.OK: OutcomeKind.ACCEPTED,
+    StatusClass.PERMANENT: OutcomeKind.REFUSED,
+    StatusClass.CONFIG: OutcomeKind.REFUSED,
+    StatusClass.THROTTLE: OutcomeKind.DEFERRED,
+    StatusClass.TRANSIENT: OutcomeKind.DEFERRED,
+    StatusClass.SESSION: OutcomeKind.DEFERRED,
+}
+
+
+class _Flight:
+    """One submission in the air: collects the answers to its parts."""
+
+    __slots__ = ("_carrier", "_left", "_report", "_unknown", "answers", "at", "submission")
+
+    def __init__(self, submission: Submission, parts: int, carrier: SmppCarrier, report: Report, at: datetime) -> None:
+        self.submission, self.at = submission, at
+        self.answers: list[Answer | None] = [None] * parts
+        self._carrier, self._report, self._left = carrier, report, parts
+        self._unknown = False
+
+    def on_answer(self, index: int, answer: Answer) -> None:
+        """One part was answered, or is known not to be; the last one makes the outcome."""
+        self.answers[index] = answer
+        if not answer.late:
+            self._left -= 1
+        if self._left:
+            return
+        outcome = self._carrier.outcome(self, self._carrier._clock.now())
+        if self._unknown and outcome.kind is OutcomeKind.UNKNOWN:
+            return  # a late answer to one part, while others are still in doubt
+        outcome.late, self._unknown = self._unknown, outcome.kind is OutcomeKind.UNKNOWN
+        self._report(outcome)
+
+    def refuse(self, detail: str) -> None:
+        """It has no encoding as a PDU."""
+        now = self._carrier._clock.now()
+        self._report(
+            Outcome(
+                self.submission, OutcomeKind.REFUSED, now, now, error_code="not_encodable",
+                error_class=ErrorClass.CONTENT, detail=detail,
+            )
+        )  # fmt: skip
+
+
+def _refused(outcome: Outcome, answer: Answer) -> None:
+    """Fill in what a command_status means."""
+    status = answer.status
+    rule = rule_for(status)
+    outcome.code = name_of(status)
+    outcome.detail = answer.detail or remark_on(status) or f"the carrier answered {outcome.code}"
+    outcome.kind = _KINDS[rule.status_class]
+    outcome.error_class = ErrorClass.CARRIER
+    if status in _RECIPIENT:
+        outcome.error_code, outcome.error_class = "recipient_refused", ErrorClass.RECIPIENT
+    elif status in _CONTENT:
+        outcome.error_code, outcome.error_class = "content_refused", ErrorClass.CONTENT
+    elif rule.status_class is StatusClass.CONFIG:
+        outcome.error_code, outcome.error_class = "carrier_refused", ErrorClass.CONFIG
+    elif rule.status_class is StatusClass.THROTTLE:
+        outcome.error_code, outcome.error_class = "carrier_throttled", ErrorClass.THROTTLE
+        outcome.counts_as_attempt, outcome.retry_after_seconds = False, 1.0
+    else:
+        outcome.error_code = "carrier_refused"
+    if rule.max_retries is not None and outcome.submission.attempt > rule.max_retries:
+        outcome.kind = OutcomeKind.REFUSED
+
+
+def _binds(s: Any) -> list[Bind]:
+    context = None
+    if s["tls"]:
+        context = ssl.create_default_context()
+        if not s["tls_verify"]:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    modes = [BindMode.TRANSCEIVER] if s["bind"] == "transceiver" else [BindMode.TRANSMITTER, BindMode.RECEIVER]
+    return [
+        Bind(
+            host=s["host"], port=s["port"], system_id=s["system_id"], password=s["password"],
+            system_type=s["system_type"], mode=mode, interface_version=_VERSIONS[s["interface_version"]], tls=context,
+            tls_server_name=s.get("tls_server_name") or "",
+        )
+        for mode in modes
+        for _ in range(s["binds"])
+    ]  # fmt: skip
+
+
+SPEC: Final = CarrierSpec(
+    kind="smpp",
+    title="SMPP 3.3, 3.4 or 5.0 to a message centre",
+    fields=(
+        SettingField("host", "text", "Host name or address of the SMSC", required=True),
+        SettingField("port", "integer", "Its TCP port", default=2775, at_least=1, at_most=65535),
+        SettingField("system_id", "text", "The account's name at the SMSC", required=True, at_most=15),
+        SettingField("password", "secret", "The account's password; SMPP allows 8 characters", default="", at_most=8),
+        SettingField("system_type", "text", "Often empty; some SMSCs want SMPP, VMA or CP", default="", at_most=12),
+        SettingField("bind", "choice", "One transceiver, or a transmitter and a receiver", default="transceiver",
+                     choices=("transceiver", "transmitter_receiver")),
+        SettingField("binds", "integer", "Sessions of each kind", default=1, at_least=1, at_most=64),
+        SettingField("interface_version", "choice", "SMPP version to bind with", default="3.4", choices=tuple(_VERSIONS)),
+        SettingField("window", "integer", "Unanswered submits allowed on each bind", default=10, at_least=1, at_most=1000),
+        SettingField("enquire_link_seconds", "number", "Silence after which the link is tested", default=30, at_least=1, at_most=300),
+        SettingField("response_seconds", "number", "Wait for an answer before a submit is uncertain", default=60, at_least=0.1, at_most=300),
+        SettingField("tls", "boolean", "Connect with TLS", default=False),
+        SettingField("tls_verify", "boolean", "Check the certificate; false is insecure", default=True),
+        SettingField("tls_server_name", "text", "Name to verify, when it is not the host"),
+        SettingField("concatenation", "choice", "How long messages are tied together", default="udh8",
+                     choices=("udh8", "udh16", "sar", "payload")),
+        SettingField("receipts", "boolean", "Ask for delivery receipts", default=True),
+        SettingField("validity", "choice", "Form of validity_period", default="relative",
+                     choices=("relative", "absolute", "none")),
+        SettingField("answer_id_form", "choice", "How answers write message ids", default="opaque",
+                     choices=("opaque", "hex", "decimal")),
+        SettingField("receipt_id_form", "choice", "How receipts write message ids", default="opaque",
+                     choices=("opaque", "hex", "decimal")),
+        SettingField("service_type", "text", "service_type of submits", default="", at_most=5),
+        SettingField("short_code_ton", "integer", "Type of number of short-code senders", default=3, at_least=0, at_most=6),
+        SettingField("short_code_npi", "integer", "Numbering plan of short-code senders", default=0, at_least=0, at_most=18),
+    ),
+    build=SmppCarrier,
+    receives=("receipts", "inbound"),
+)  # fmt: skip

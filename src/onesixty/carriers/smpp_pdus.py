@@ -1,0 +1,206 @@
+"""Between messages and PDUs, as one carrier's settings want it. Pure."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import partial
+from typing import Any, Final
+from uuid import UUID
+
+from onesixty.carriers.contract import Inbound, Receipt, ReceiptState, Submission
+from onesixty.kit.chance import Chance
+from onesixty.sms import segments
+from onesixty.sms.alphabet import Encoding
+from onesixty.sms.reassembly import fragment
+from onesixty.smpp import data_coding, receipts, times
+from onesixty.smpp.message_ids import IdForm, match_key
+from onesixty.smpp.pdus import Command, Pdu, Tag, Tlv
+
+REFERENCES_MOST: Final = 65_536  # destinations whose last concatenation reference is remembered
+_ENCODINGS: Final[dict[str, segments.TextEncoding]] = {
+    "gsm7": Encoding.GSM7,
+    "ucs2": Encoding.UCS2,
+    "latin1": Encoding.LATIN1,
+}
+_UDHI: Final = 0x40
+
+
+class PduBuilder:
+    """Writes submit_sm PDUs and reads deliver_sm PDUs for one carrier."""
+
+    def __init__(self, carrier_id: int, settings: Mapping[str, Any], chance: Chance) -> None:
+        self._carrier_id, self._s = carrier_id, settings
+        self._concatenation = segments.Concatenation(settings["concatenation"])
+        self._answer_form = IdForm(settings["answer_id_form"])
+        self._receipt_form = IdForm(settings["receipt_id_form"])
+        self._registered = 1 if settings["receipts"] else 0
+        self._first_reference = chance.randrange(65_536)
+        self._references: dict[tuple[str, str], int] = {}
+        self._by_message: dict[UUID, int] = {}
+
+    def submits(self, one: Submission, now: datetime) -> list[Pdu]:
+        """One submit_sm for each part that the carrier does not have yet."""
+        encoding = _ENCODINGS[one.encoding]
+        plan = segments.plan(one.body, encoding=encoding, concatenation=self._concatenation, max_segments=255)
+        fields = self._fields(one, encoding, now)
+        total = len(plan.pieces)
+        if total == 1:
+            return [self._pdu(fields, plan.pieces[0], (), 0)]
+        reference = self._next_reference(one)
+        pdus = []
+        for part in segments.parts(plan, reference)[one.parts_accepted :]:
+            tlvs: tuple[Tlv, ...] = ()
+            if plan.concatenation is segments.Concatenation.SAR:
+                tlvs = (
+                    Tlv(Tag.SAR_MSG_REF_NUM, (reference & 0xFFFF).to_bytes(2, "big")),
+                    Tlv(Tag.SAR_TOTAL_SEGMENTS, bytes((total,))),
+                    Tlv(Tag.SAR_SEGMENT_SEQNUM, bytes((part.sequence,))),
+                )
+            pdus.append(self._pdu(fields, part.user_data, tlvs, _UDHI if part.udh else 0))
+        return pdus
+
+    def key(self, message_id: str) -> str:
+        """The normal form of an id from a submit_sm_resp."""
+        return match_key(message_id, self._answer_form)
+
+    def receipt(
+        self, pdu: Pdu, now: datetime, respond: Callable[[Pdu, int], None]
+    ) -> Receipt:
+        """A receipt as the walk knows it."""
+        parsed = receipts.parse_receipt(pdu)
+        keys = dict.fromkeys(match_key(one, self._receipt_form) for one in parsed.ids)
+        return Receipt(
+            carrier_id=self._carrier_id,
+            carrier_message_id=parsed.ids[0] if parsed.ids else "",
+            match_keys=tuple(keys),
+            state=_STATES.get(int(parsed.state), ReceiptState.UNKNOWN),
+            error=parsed.error,
+            sender=pdu.text("source_addr"),
+            recipient=pdu.text("destination_addr"),
+            text=parsed.text,
+            raw=parsed.raw.decode("latin-1").replace("\0", "\\0"),
+            received_at=now,
+            acknowledge=partial(_acknowledge, respond, pdu),
+        )
+
+    def inbound(self, pdu: Pdu, now: datetime, respond: Callable[[Pdu, int], None]) -> Inbound:
+        """A message from a handset, or one part of it."""
+        coding = data_coding.describe(pdu.number("data_coding"))
+        encoding = _RECEIVED.get(coding.alphabet, Encoding.LATIN1)
+        octets = pdu.user_data()
+        if encoding is Encoding.GSM7 and not octets.isascii():
+            encoding = Encoding.LATIN1  # the SMSC does not send the GSM alphabet unpacked
+        reference = pdu.tlv_integer(Tag.SAR_MSG_REF_NUM)
+        total, sequence = pdu.tlv_integer(Tag.SAR_TOTAL_SEGMENTS), pdu.tlv_integer(Tag.SAR_SEGMENT_SEQNUM)
+        sar = (reference, total, sequence) if reference is not None and total and sequence else None
+        return Inbound(
+            carrier_id=self._carrier_id,
+            sender=international(pdu.text("source_addr"), pdu.number("source_addr_ton")),
+            recipient=international(pdu.text("destination_addr"), pdu.number("dest_addr_ton")),
+            fragment=fragment(octets, encoding, udhi=bool(pdu.number("esm_class") & _UDHI), sar=sar),
+            received_at=now,
+            acknowledge=partial(_acknowledge, respond, pdu),
+        )
+
+    def _fields(self, one: Submission, encoding: Encoding, now: datetime) -> dict[str, Any]:
+        s = self._s
+        sender = one.sender or ""
+        if sender[:1] == "+":
+            ton, npi, sender = 1, 1, sender[1:]
+        elif not sender:
+            ton, npi = 0, 0
+        elif sender.isdigit():
+            ton, npi = s["short_code_ton"], s["short_code_npi"]
+        else:
+            ton, npi = 5, 0
+        return {
+            "service_type": s["service_type"],
+            "source_addr_ton": ton,
+            "source_addr_npi": npi,
+            "source_addr": sender,
+            "dest_addr_ton": 1,
+            "dest_addr_npi": 1,
+            "destination_addr": one.recipient[1:],
+            "validity_period": self._validity(one.expires_at, now),
+            "registered_delivery": self._registered,
+            "data_coding": encoding.data_coding,
+        }
+
+    def _pdu(
+        self, fields: dict[str, Any], user_data: bytes, tlvs: tuple[Tlv, ...], esm_class: int
+    ) -> Pdu:
+        if len(user_data) > 254 or self._concatenation is segments.Concatenation.PAYLOAD:
+            payload = Tlv(Tag.MESSAGE_PAYLOAD, user_data)
+            return Pdu(Command.SUBMIT_SM, fields={**fields, "esm_class": esm_class}, tlvs=[payload, *tlvs])
+        return Pdu(
+            Command.SUBMIT_SM,
+            fields={**fields, "esm_class": esm_class, "short_message": user_data},
+            tlvs=list(tlvs),
+        )
+
+    def _validity(self, expires_at: datetime, now: datetime) -> str:
+        form = self._s["validity"]
+        if form == "none":
+            return ""
+        if form == "absolute":
+            return times.encode_absolute(expires_at)
+        return _relative(max(1, int((expires_at - now).total_seconds())))
+
+    def _next_reference(self, one: Submission) -> int:
+        # Parts of two messages to one handset must not share a reference, so it counts up for each pair of addresses.
+        # A later attempt goes on with the parts that are missing, under the reference of the first.
+        if one.message_id in self._by_message:
+            return self._by_message[one.message_id]
+        pair = (one.sender or "", one.recipient)
+        reference = self._references.pop(pair, self._first_reference) + 1 & 0xFFFF
+        _remember(self._references, pair, reference)
+        _remember(self._by_message, one.message_id, reference)
+        return reference
+
+
+def _remember(known: dict[Any, int], key: object, reference: int) -> None:
+    if len(known) >= REFERENCES_MOST:
+        del known[next(iter(known))]
+    known[key] = reference
+
+
+def international(address: str, ton: int) -> str:
+    """An address as E.164 with + where its type of number says that it is one."""
+    digits = address.lstrip("+")
+    if digits.isdigit() and (ton == 1 or address[:1] == "+" or (ton == 0 and len(digits) > 8)):
+        return "+" + digits
+    return address
+
+
+def is_receipt(pdu: Pdu) -> bool:
+    """Whether a deliver_sm or data_sm tells of a message of ours."""
+    return receipts.is_receipt(pdu)
+
+
+def _relative(seconds: int) -> str:
+    # Most messages of a second have the same validity: formatting it once is enough.
+    text = _relative_texts.get(seconds)
+    if text is None:
+        days, rest = divmod(min(seconds, 99 * 86_400), 86_400)
+        text = f"0000{days:02d}{rest // 3600:02d}{rest % 3600 // 60:02d}{rest % 60:02d}000R"
+        if len(_relative_texts) > 1000:
+            _relative_texts.clear()
+        _relative_texts[seconds] = text
+    return text
+
+
+def _acknowledge(respond: Callable[[Pdu, int], None], pdu: Pdu, stored: bool) -> None:
+    respond(pdu, 0 if stored else 0x64)  # ESME_RX_T_APPN: bring it again later
+
+
+_relative_texts: dict[int, str] = {}
+_STATES: Final = {int(state): state for state in ReceiptState if state is not ReceiptState.READ}
+_STATES[0] = ReceiptState.ENROUTE  # 5.0 SCHEDULED
+_STATES[9] = ReceiptState.REJECTED  # 5.0 SKIPPED
+_RECEIVED: Final = {
+    data_coding.Alphabet.SMSC_DEFAULT: Encoding.GSM7,
+    data_coding.Alphabet.GSM7: Encoding.GSM7,
+    data_coding.Alphabet.BINARY: Encoding.BINARY,
+    data_coding.Alphabet.UCS2: Encoding.UCS2,
+    data_coding.Alphabet.LATIN1: Encoding.LATIN1,
+    data_coding.Alphabet.ASCII: Encoding.ASCII,
+}

@@ -1,0 +1,175 @@
+"""Encoding of answers: JSON, problems, and answers that are given once for an Idempotency-Key."""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Annotated, Any, Final
+
+import orjson
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from onesixty.entrypoints.rest.context import Context
+from onesixty.kit import paging
+from onesixty.kit.problems import FieldError, Problem, document
+from onesixty.messages.types import Caller
+from onesixty.records import idempotency
+from onesixty.storage.database import OUTAGES, Connection
+
+_log = structlog.get_logger()
+
+
+class JsonRoute(APIRoute):
+    """Reads bodies by orjson: faster, and strict about what no database takes: lone surrogates, NaN.
+
+    Every router that takes bodies has it as its `route_class`.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """As FastAPI's, with another request class."""
+        answer = super().get_route_handler()
+        return lambda request: answer(_JsonRequest(request.scope, request.receive))
+
+
+class _JsonRequest(Request):
+    async def json(self) -> Any:
+        return orjson.loads(await self.body())
+
+
+class Listing(BaseModel):
+    """The query of every list: newest first, a page at a time."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Annotated[int, Field(ge=1, le=paging.LIMIT_MOST)] = paging.LIMIT_DEFAULT
+    after: Annotated[str | None, Field(description="`next` of the page before")] = None
+
+
+def json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A JSON answer."""
+    return Response(orjson.dumps(body), status, headers, "application/json")
+
+
+def problem(error: Problem, path: str | None = None) -> Response:
+    """The RFC 9457 answer of a problem."""
+    headers = dict(error.headers)
+    if error.retry_after_seconds is not None:
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    return Response(
+        orjson.dumps(document(error, path)),
+        error.kind.http_status,
+        headers,
+        "application/problem+json",
+    )
+
+
+# For `openapi_extra` of every path whose work is done by `once`.
+IDEMPOTENT: Final = {
+    "parameters": [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": False,
+            "schema": {"type": "string", "minLength": 1, "maxLength": idempotency.LONGEST_KEY},
+            "description": "Repeat a request with its key and nothing is done twice: for 24 hours the"
+            " same body gets the same answer, marked `Idempotency-Replayed: true`.",
+        }
+    ]
+}
+
+
+async def once(
+    request: Request,
+    context: Context,
+    caller: Caller,
+    work: Callable[[Connection], Awaitable[tuple[int, dict[str, Any]]]],
+) -> Response:
+    """Do the work in one transaction and answer `(status, body)`; with an Idempotency-Key, do it once.
+
+    Every POST that creates something small goes through here. The answer is kept, sealed, in the same transaction.
+    """
+    header = request.headers.get("idempotency-key")
+    async with context.database.write() as tx:
+        if header is None:
+            status, body = await work(tx)
+            raw = orjson.dumps(body)
+        else:
+            claim = idempotency.claim(
+                caller.account_id, header, request.method, request.url.path, await request.body()
+            )
+            (kept,) = await idempotency.take(tx, context.sealer, [claim], context.clock.now())
+            if isinstance(kept, Problem):
+                raise kept
+            if kept is not None:
+                return replayed(kept)
+            status, body = await work(tx)
+            raw = orjson.dumps(body)
+            await idempotency.keep(tx, context.sealer, [(claim, idempotency.Answer(status, raw))])
+    await context.keeper.refresh()
+    return Response(raw, status, None, "application/json")
+
+
+def replayed(kept: idempotency.Answer) -> Response:
+    """The answer of the first request, marked as such."""
+    return Response(
+        kept.body, kept.status_code, {"Idempotency-Replayed": "true"}, "application/json"
+    )
+
+
+def field_errors(errors: list[Any], prefix: tuple[str | int, ...] = ("body",)) -> tuple[FieldError, ...]:
+    """pydantic's errors as field errors with JSON pointers; the first `prefix` of the location is left out."""
+    found = []
+    for error in errors:
+        location = [part for part in error["loc"] if part not in ("function-after", "function-before")]
+        if location[: len(prefix)] == list(prefix):
+            location = location[len(prefix) :]
+        pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in location)
+        detail = error["msg"].removeprefix("Value error, ")
+        if error["type"] == "extra_forbidden":
+            detail = "there is no such field: take it out, or look its name up in /docs"
+        found.append(FieldError(pointer, error["type"], detail))
+    return tuple(found)
+
+
+def install(api: FastAPI) -> None:
+    """Make every error of the API a problem document."""
+
+    @api.exception_handler(Problem)
+    async def _problem(request: Request, error: Problem) -> Response:
+        return problem(error, request.url.path)
+
+    @api.exception_handler(RequestValidationError)
+    async def _invalid(request: Request, error: RequestValidationError) -> Response:
+        errors = list(error.errors())
+        if any(one["type"] == "json_invalid" for one in errors):
+            return problem(Problem("malformed_json", "the body is not valid JSON"), request.url.path)
+        found: list[FieldError] = []
+        for one in errors:
+            found.extend(field_errors([one], (one["loc"][0],)))
+        detail = "; ".join(f"{one.pointer or 'body'}: {one.detail}" for one in found[:3])
+        return problem(Problem("invalid_request", detail, tuple(found)), request.url.path)
+
+    @api.exception_handler(HTTPException)
+    async def _http(request: Request, error: HTTPException) -> Response:
+        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "invalid_request")
+        text = f"{request.method} {request.url.path}: {error.detail}"
+        return problem(Problem(code, text, headers=dict(error.headers or {})), request.url.path)
+
+    async def _unexpected(request: Request, error: Exception) -> Response:
+        return unexpected(request.url.path, error)
+
+    for outage in (*OUTAGES, Exception):
+        api.add_exception_handler(outage, _unexpected)
+
+
+def unexpected(path: str, error: Exception) -> Response:
+    """The answer to an exception that nobody expected: an outage of the database, or a bug, which is logged."""
+    if isinstance(error, OUTAGES):
+        _log.warning("rest.database_unavailable", path=path, error=repr(error))
+        return problem(
+            Problem("unavailable", "the database does not answer", retry_after_seconds=2), path
+        )
+    _log.error("rest.failed", path=path, exc_info=error)
+    return problem(Problem("internal_error", "unexpected error; it was logged"), path)

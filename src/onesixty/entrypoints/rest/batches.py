@@ -1,0 +1,125 @@
+"""`/v1/messages/batch` and `/v1/batches`: up to 10,000 messages in one durable request."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import orjson
+from fastapi import APIRouter, Depends, Request, Response
+
+from onesixty.entrypoints.rest import answers, send_body
+from onesixty.entrypoints.rest.context import Context, context_of, needs
+from onesixty.entrypoints.rest.messages import read_body, refusal_document
+from onesixty.entrypoints.rest.problem_pages import problem_responses
+from onesixty.entrypoints.rest.schemas import Batch, BatchResult
+from onesixty.kit import ids
+from onesixty.kit.problems import Problem, document
+from onesixty.messages import ends, render, store
+from onesixty.messages.types import Caller, Message, Refusal, SendRequest
+from onesixty.records import idempotency
+
+router = APIRouter(prefix="/v1", tags=["batches"])
+PATH: Final = "/v1/messages/batch"
+
+
+@router.post(
+    "/messages/batch",
+    status_code=202,
+    summary="Send many messages",
+    response_model=BatchResult,
+    responses=problem_responses("malformed_json", "idempotency_conflict", "body_too_large", "invalid_request", "invalid_number", "no_route", "overloaded"),
+    openapi_extra={
+        "requestBody": {"required": True, "content": {"application/json": {"schema": send_body.BatchBody.model_json_schema(ref_template="#/components/schemas/{model}")}}},
+        **answers.IDEMPOTENT,
+    },
+)  # fmt: skip
+async def send_batch(request: Request, caller: Caller = needs("messages:write")) -> Response:
+    """The good ones are stored in one transaction; the others come back with what is wrong, by their index."""
+    context = context_of(request)
+    raw = await read_body(request)
+    read = send_body.read_batch(raw, context.allow_private_urls)
+    key = request.headers.get("idempotency-key")
+    claim = idempotency.claim(caller.account_id, key, "POST", PATH, raw) if key is not None else None
+    batch_id = ids.uuid7()
+
+    def encode(results: Sequence[Message | Refusal]) -> idempotency.Answer:
+        return idempotency.Answer(202, _encode(batch_id, read, results))
+
+    wanted = [one for one in read if isinstance(one, SendRequest)]
+    results = await context.acceptor.accept_batch(wanted, caller, batch_id, claim, encode)
+    if isinstance(results, idempotency.Answer):
+        return answers.replayed(results)
+    return Response(_encode(batch_id, read, results), 202, None, "application/json")
+
+
+@router.get("/batches/{batch_id}", summary="Read a batch", response_model=Batch, responses=problem_responses("not_found"))
+async def get_batch(
+    batch_id: str, caller: Caller = needs("messages:read"), context: Context = Depends(context_of)
+) -> Response:
+    """How many of its messages stand where."""
+    return answers.json(await _shown(context, caller, batch_id))
+
+
+@router.post("/batches/{batch_id}/cancel", summary="Cancel what is left of a batch", response_model=Batch, responses=problem_responses("not_found"))
+async def cancel_batch(
+    batch_id: str, caller: Caller = needs("messages:write"), context: Context = Depends(context_of)
+) -> Response:
+    """Cancels those that no carrier has in hand."""
+    await _shown(context, caller, batch_id)
+    identifier = ids.from_text("bat", batch_id)
+    assert identifier is not None
+    hooked = 0
+    while True:
+        async with context.database.write() as tx:
+            some = await ends.cancellable_of_batch(tx, caller.account_id, identifier, 1000)
+            canceled, more = await ends.cancel(tx, caller.account_id, some, context.clock.now())
+            hooked += more
+        if not canceled:
+            break
+    if hooked:
+        context.wake_webhooks()
+    return answers.json(await _shown(context, caller, batch_id))
+
+
+async def _shown(context: Context, caller: Caller, text: str) -> dict[str, Any]:
+    identifier = ids.from_text("bat", text)
+    found = None
+    if identifier is not None:
+        async with context.database.read() as connection:
+            found = await store.batch(connection, caller.account_id, identifier)
+    if found is None:
+        raise Problem("not_found", f"there is no batch {text}")
+    row, counts = found
+    return {
+        "id": text,
+        "object": "batch",
+        "accepted": row["accepted"],
+        "refused": row["refused"],
+        "created_at": render.timestamp(row["created_at"]),
+        "statuses": {render.STATUS_NAMES[status]: count for status, count in sorted(counts.items())},
+    }
+
+
+def _encode(
+    batch_id: Any, read: Sequence[SendRequest | Problem], results: Sequence[Message | Refusal]
+) -> bytes:
+    shown: list[dict[str, Any]] = []
+    decided = iter(results)
+    for index, one in enumerate(read):
+        if isinstance(one, Problem):
+            shown.append({"index": index, "problem": document(one)})
+            continue
+        result = next(decided)
+        if isinstance(result, Message):
+            shown.append({"index": index, "id": ids.to_text("msg", result.id)})
+        else:
+            shown.append({"index": index, "problem": refusal_document(result)})
+    accepted = sum("id" in one for one in shown)
+    return orjson.dumps(
+        {
+            "id": ids.to_text("bat", batch_id),
+            "object": "batch",
+            "accepted": accepted,
+            "refused": len(shown) - accepted,
+            "results": shown,
+        }
+    )

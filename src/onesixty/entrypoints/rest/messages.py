@@ -1,0 +1,281 @@
+"""`/v1/messages`: send, list, read, timeline, cancel, preview."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from onesixty.carriers.contract import OutcomeKind, ReceiptState
+from onesixty.entrypoints.rest import answers, send_body
+from onesixty.entrypoints.rest.context import BODY_MOST, Context, authenticate, context_of, needs, require
+from onesixty.entrypoints.rest.problem_pages import problem_responses
+from onesixty.entrypoints.rest.schemas import Message as MessageSchema
+from onesixty.entrypoints.rest.schemas import MessagePage, Preview, Timeline
+from onesixty.kit import ids, paging
+from onesixty.kit.problems import FieldError, Problem, document
+from onesixty.messages import ends, render, store
+from onesixty.messages.states import Status
+from onesixty.messages.types import Caller, Message, Refusal
+from onesixty.records import events, idempotency
+
+router = APIRouter(prefix="/v1/messages", tags=["messages"])
+PATH: Final = "/v1/messages"
+
+
+async def read_body(request: Request) -> bytes:
+    """The body; raises Problem `body_too_large` as soon as it is known to be."""
+    length = request.headers.get("content-length", "0")
+    if length.isdigit() and int(length) > BODY_MOST:
+        raise Problem("body_too_large", f"bodies have at most {BODY_MOST:,} bytes")
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_MOST:
+            raise Problem("body_too_large", f"bodies have at most {BODY_MOST:,} bytes")
+    return body
+
+
+async def send(context: Context, authorization: str | None, key: str | None, raw: bytes) -> Response:
+    """Take one message: the whole of `POST /v1/messages` behind its decoding. Raises Problem."""
+    caller = authenticate(context, authorization)
+    require(caller, "messages:write")
+    wanted, dry_run = send_body.read_send(raw, context.allow_private_urls)
+    if dry_run:
+        return answers.json(preview(context, caller, wanted))
+    claim = idempotency.claim(caller.account_id, key, "POST", PATH, raw) if key is not None else None
+
+    def encode(result: Sequence[Message | Refusal]) -> idempotency.Answer | None:
+        one = result[0]
+        return idempotency.Answer(202, _encode(context, one)) if isinstance(one, Message) else None
+
+    result = await context.acceptor.accept(wanted, caller, claim, encode)
+    if isinstance(result, Refusal):
+        raise refused(result)
+    if isinstance(result, idempotency.Answer):
+        return answers.replayed(result)
+    return Response(_encode(context, result), 202, None, "application/json")
+
+
+@router.post(
+    "",
+    status_code=202,
+    summary="Send a message",
+    response_model=MessageSchema,
+    responses={200: {"model": Preview, "description": "Dry run"}, **problem_responses("malformed_json", "idempotency_conflict", "body_too_large", "invalid_request", "invalid_number", "no_route", "overloaded")},
+    openapi_extra={
+        "requestBody": {"required": True, "content": {"application/json": {"schema": send_body.SendBody.model_json_schema(ref_template="#/components/schemas/{model}")}}},
+        **answers.IDEMPOTENT,
+    },
+)  # fmt: skip
+async def send_message(request: Request) -> Response:
+    """The message is stored durably before the answer is given."""
+    return await send(
+        context_of(request),
+        request.headers.get("authorization"),
+        request.headers.get("idempotency-key"),
+        await read_body(request),
+    )
+
+
+def preview(context: Context, caller: Caller, wanted: Any) -> dict[str, Any]:
+    """What a send would do: encoding, segments, route; raises Problem where it would be refused."""
+    decided = context.acceptor.preview(wanted, caller)
+    if isinstance(decided, Refusal):
+        raise refused(decided)
+    shown = render.message(decided, context.keeper.book)
+    names = ("to", "from", "body", "encoding", "segments", "carrier", "route", "send_at")
+    return {
+        "object": "preview",
+        **{name: shown[name] for name in names},
+        "body_changed": decided.body != wanted.body,
+        "expires_at": render.timestamp(decided.expires_at),
+    }
+
+
+@router.post(
+    "/preview",
+    summary="See what a send would do",
+    response_model=Preview,
+    responses=problem_responses("malformed_json", "invalid_request"),
+    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": send_body.PreviewBody.model_json_schema(ref_template="#/components/schemas/{model}")}}}},
+)  # fmt: skip
+async def preview_message(request: Request, caller: Caller = needs("messages:read")) -> Response:
+    """Encoding, segments, replaced characters, route and carrier; sends nothing."""
+    wanted = send_body.read_preview(await read_body(request))
+    return answers.json(preview(context_of(request), caller, wanted))
+
+
+@router.get("", summary="List messages", response_model=MessagePage, responses=problem_responses("invalid_request"))
+async def list_messages(  # noqa: PLR0913 - each is a query parameter
+    caller: Caller = needs("messages:read"),
+    context: Context = Depends(context_of),
+    status: str | None = Query(None, description="One status, or several with commas."),
+    direction: str | None = Query(None, pattern="^(outbound|inbound)$"),
+    to: str | None = None,
+    sender: str | None = Query(None, alias="from"),
+    carrier: str | None = None,
+    tag: str | None = None,
+    reference: str | None = None,
+    batch: str | None = None,
+    created_after: datetime | None = None,
+    created_before: datetime | None = None,
+    q: str | None = Query(None, max_length=200, description="Words in the text."),
+    limit: int = Query(paging.LIMIT_DEFAULT, ge=1, le=paging.LIMIT_MOST),
+    after: str | None = None,
+) -> Response:
+    """Newest first."""
+    filters: dict[str, Any] = {
+        "status": _statuses(status),
+        "direction": {"outbound": 0, "inbound": 1}.get(direction or ""),
+        "to": to,
+        "from": sender,
+        "carrier": _carrier(context, carrier),
+        "tag": tag,
+        "reference": reference,
+        "batch": _identifier("bat", batch, "batch") if batch else None,
+        "created_after": created_after,
+        "created_before": created_before,
+        "q": q,
+    }
+    given = {name: value for name, value in filters.items() if value is not None}
+    async with context.database.read() as connection:
+        rows = await store.listing(connection, caller.account_id, given, paging.after(after), limit + 1)
+    shown = [render.message(row, context.keeper.book) for row in rows]
+    return answers.json(paging.page(shown, [row["id"] for row in rows], limit))
+
+
+@router.get("/{message_id}", summary="Read a message", response_model=MessageSchema, responses=problem_responses("not_found"))
+async def get_message(
+    message_id: str, caller: Caller = needs("messages:read"), context: Context = Depends(context_of)
+) -> Response:
+    """As it stands now."""
+    row = await _row(context, caller, message_id)
+    return answers.json(render.message(row, context.keeper.book))
+
+
+@router.get("/{message_id}/timeline", summary="All that happened to a message", response_model=Timeline, responses=problem_responses("not_found"))
+async def get_timeline(
+    message_id: str, caller: Caller = needs("messages:read"), context: Context = Depends(context_of)
+) -> Response:
+    """Every event, every part of every attempt and every receipt, with times and the carrier's own codes."""
+    row = await _row(context, caller, message_id)
+    async with context.database.read() as connection:
+        parts = await store.submissions(connection, row["id"])
+        receipts = await store.receipts(connection, row["id"])
+        told = await store.events_of(connection, caller.account_id, row["id"])
+    return answers.json(
+        {
+            "object": "timeline",
+            "message": ids.to_text("msg", row["id"]),
+            "events": [
+                {"id": ids.to_text("evt", one["id"]), "type": events.TYPES[one["type"]], "sequence": one["sequence"], "at": render.timestamp(one["at"])}
+                for one in told
+            ],
+            "parts": [_part(context, one) for one in parts],
+            "receipts": [_receipt(context, one) for one in receipts],
+        }
+    )  # fmt: skip
+
+
+@router.post("/{message_id}/cancel", summary="Cancel a message", response_model=MessageSchema, responses=problem_responses("not_found", "conflict"))
+async def cancel_message(
+    message_id: str, caller: Caller = needs("messages:write"), context: Context = Depends(context_of)
+) -> Response:
+    """Possible as long as no carrier has it in hand; else 409 with its present status."""
+    row = await _row(context, caller, message_id)
+    async with context.database.write() as tx:
+        canceled, hooked = await ends.cancel(tx, caller.account_id, [row["id"]], context.clock.now())
+    if hooked:
+        context.wake_webhooks()
+    row = await _row(context, caller, message_id)
+    if not canceled and row["status"] != Status.CANCELED:
+        raise Problem("conflict", f"it is {render.STATUS_NAMES[row['status']]}: only scheduled and queued messages can be cancelled")
+    return answers.json(render.message(row, context.keeper.book))
+
+
+def refused(refusal: Refusal) -> Problem:
+    """A refusal as the problem that the door answers."""
+    errors = (FieldError(refusal.pointer, refusal.code, refusal.detail),) if refusal.pointer else ()
+    return Problem(refusal.code, refusal.detail, errors)
+
+
+def refusal_document(refusal: Refusal) -> dict[str, Any]:
+    """A refusal inside the results of a batch."""
+    return document(refused(refusal))
+
+
+def _encode(context: Context, message: Message) -> bytes:
+    # What a caller is told is the promise, "queued", even where the lane has it in hand already.
+    shown = None if message.status is Status.SCHEDULED else int(Status.QUEUED)
+    return orjson.dumps(render.message(message, context.keeper.book, shown))
+
+
+def _identifier(prefix: str, text: str, name: str) -> UUID:
+    identifier = ids.from_text(prefix, text)
+    if identifier is None:
+        detail = f"{name} looks like {prefix}_..."
+        raise Problem("invalid_request", detail, (FieldError(f"/{name}", "not_an_id", detail),))
+    return identifier
+
+
+async def _row(context: Context, caller: Caller, text: str) -> Any:
+    identifier = ids.from_text("msg", text)
+    row = None
+    if identifier is not None:
+        async with context.database.read() as connection:
+            row = await store.get(connection, caller.account_id, identifier)
+    if row is None:
+        raise Problem("not_found", f"there is no message {text}")
+    return row
+
+
+def _statuses(text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    numbers = {name: number for number, name in render.STATUS_NAMES.items()}
+    wanted = text.split(",")
+    if unknown := [name for name in wanted if name not in numbers]:
+        detail = f"unknown status {unknown[0]!r}; there are: {', '.join(numbers)}"
+        raise Problem("invalid_request", detail, (FieldError("/status", "unknown_status", detail),))
+    return [numbers[name] for name in wanted]
+
+
+def _carrier(context: Context, name: str | None) -> int | None:
+    if name is None:
+        return None
+    found = [one.id for one in context.keeper.book.carriers.values() if one.name == name]
+    return found[0] if found else 0
+
+
+def _part(context: Context, row: Any) -> dict[str, Any]:
+    carrier = context.keeper.book.carriers.get(row["carrier_id"])
+    state = ReceiptState(row["receipt_state"])
+    return {
+        "attempt": row["attempt"],
+        "part": row["part"],
+        "carrier": carrier.name if carrier else None,
+        "outcome": OutcomeKind(row["outcome"]).name.lower(),
+        "carrier_message_id": row["carrier_message_id"],
+        "carrier_code": row["code"],
+        "submitted_at": render.timestamp(row["submitted_at"]),
+        "answered_at": render.timestamp(row["answered_at"]),
+        "receipt": None if state is ReceiptState.NONE else state.name.lower(),
+        "receipt_error": row["receipt_error"],
+        "receipt_at": render.timestamp(row["receipt_at"]),
+    }
+
+
+def _receipt(context: Context, row: Any) -> dict[str, Any]:
+    return {
+        "part": row["part"],
+        "state": ReceiptState(row["state"]).name.lower(),
+        "error": row["error"],
+        "carrier_message_id": row["carrier_message_id"],
+        "raw": row["raw"],
+        "received_at": render.timestamp(row["received_at"]),
+    }
+
+

@@ -1,0 +1,182 @@
+"""The bodies of sends: pydantic at the door, `SendRequest` behind it."""
+
+from datetime import datetime
+from typing import Any, Final, Literal, Self
+
+import orjson
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from onesixty.entrypoints.rest.answers import field_errors
+from onesixty.kit import http
+from onesixty.kit.problems import FieldError, Problem
+from onesixty.messages.screen import VALIDITY_MOST_SECONDS
+from onesixty.messages.types import Category, SendRequest
+
+BATCH_MOST: Final = 10_000
+METADATA_MOST_BYTES: Final = 4096
+_CATEGORIES: Final = {category.name.lower(): category for category in Category}
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
+class SharedFields(_Strict):
+    """What all messages of a batch may have in common."""
+
+    sender: str | None = Field(None, alias="from", max_length=64, description="A number, short code or alphanumeric sender ID; the account's default when left out.", examples=["ACME"])
+    channel: Literal["auto", "sms"] = Field("auto", description="Only SMS for now.")
+    category: Literal["emergency", "otp", "transactional", "marketing"] = Field("transactional", description="What it is for; decides its priority.")
+    send_at: AwareDatetime | None = Field(None, description="When to send, with a UTC offset; at once when left out or past.")
+    validity_seconds: int = Field(86_400, ge=1, le=VALIDITY_MOST_SECONDS, description="After it the message is `expired`.")
+    encoding: Literal["auto", "gsm7", "ucs2"] = Field("auto", description="`auto` takes GSM-7 where the text allows, else UCS-2.")
+    smart_encoding: bool = Field(False, description="Replace look-alike characters where that keeps the text in GSM-7.")
+    max_segments: int = Field(10, ge=1, le=255, description="Refuse a text that needs more segments.")
+    tags: list[str] = Field(default_factory=list, max_length=20, description="Up to 20 tags of up to 64 characters.")
+    metadata: dict[str, Any] | None = Field(None, description="Up to 4 KB of JSON, given back in every event.")
+    callback_url: str | None = Field(None, max_length=2048, description="Events of this message are also sent there.")
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if any(not 0 < len(tag) <= 64 for tag in self.tags):
+            raise ValueError("tags have 1 to 64 characters")
+        if self.metadata is not None and len(orjson.dumps(self.metadata)) > METADATA_MOST_BYTES:
+            raise ValueError(f"metadata is over {METADATA_MOST_BYTES} bytes of JSON")
+        return self
+
+
+class SendBody(SharedFields):
+    """One message to send."""
+
+    to: str = Field(max_length=64, description="The recipient in E.164.", examples=["+14155550123"])
+    body: str = Field(max_length=40_000, description="The text.", examples=["Your code is 481220."])
+    reference: str | None = Field(None, max_length=255, description="Your own id for it.")
+    dry_run: bool = Field(False, description="Check and plan, but store and send nothing: answers 200.")
+
+
+class PreviewBody(SharedFields):
+    """A message to look at before it is sent."""
+
+    to: str = Field(max_length=64, examples=["+14155550123"])
+    body: str = Field(max_length=40_000, examples=["Your code is 481220."])
+
+
+class Recipient(_Strict):
+    """One recipient of a batch with a shared text."""
+
+    to: str = Field(max_length=64, examples=["+14155550123"])
+    reference: str | None = Field(None, max_length=255)
+
+
+class BatchMessage(SharedFields):
+    """One message of a batch."""
+
+    to: str = Field(max_length=64)
+    body: str = Field(max_length=40_000)
+    reference: str | None = Field(None, max_length=255)
+
+
+class BatchBody(SharedFields):
+    """Either one `body` for many `recipients`, or a list of `messages` of their own."""
+
+    body: str | None = Field(None, max_length=40_000, description="The text for all `recipients`.")
+    recipients: list[Any] | None = Field(None, max_length=BATCH_MOST, description="Objects of `to` and `reference`.")
+    messages: list[Any] | None = Field(None, max_length=BATCH_MOST, description="Whole messages, each as for a single send.")
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if (self.recipients is None) == (self.messages is None):
+            raise ValueError("give either `recipients` with a shared `body`, or `messages`")
+        if self.recipients is not None and self.body is None:
+            raise ValueError("`recipients` need a shared `body`")
+        if not (self.recipients or self.messages):
+            raise ValueError("the list is empty")
+        return self
+
+
+_SEND = TypeAdapter(SendBody)
+_PREVIEW = TypeAdapter(PreviewBody)
+_BATCH = TypeAdapter(BatchBody)
+_RECIPIENT = TypeAdapter(Recipient)
+_MESSAGE = TypeAdapter(BatchMessage)
+
+
+def read_send(raw: bytes, allow_private_urls: bool) -> tuple[SendRequest, bool]:
+    """One message and whether it is a dry run; raises Problem."""
+    body: SendBody = _read(_SEND, raw)
+    if body.callback_url is not None:
+        http.check_url(body.callback_url, allow_private=allow_private_urls, pointer="/callback_url")
+    return _request(body, body.to, body.body, body.reference), body.dry_run
+
+
+def read_preview(raw: bytes) -> SendRequest:
+    """A message to preview; raises Problem."""
+    body: PreviewBody = _read(_PREVIEW, raw)
+    return _request(body, body.to, body.body, None)
+
+
+def read_batch(raw: bytes, allow_private_urls: bool) -> list[SendRequest | Problem]:
+    """Every entry of a batch: a request, or what is wrong with it. Raises Problem when the body as a whole is wrong."""
+    body: BatchBody = _read(_BATCH, raw)
+    if body.callback_url is not None:
+        http.check_url(body.callback_url, allow_private=allow_private_urls, pointer="/callback_url")
+    if body.recipients is not None:
+        text = body.body or ""
+        return [_recipient(body, text, entry) for entry in body.recipients]
+    return [_message(entry, allow_private_urls) for entry in body.messages or []]
+
+
+def _recipient(shared: SharedFields, text: str, entry: Any) -> SendRequest | Problem:
+    try:
+        one = _RECIPIENT.validate_python(entry)
+    except ValidationError as error:
+        return _problem(error)
+    return _request(shared, one.to, text, one.reference)
+
+
+def _message(entry: Any, allow_private_urls: bool) -> SendRequest | Problem:
+    try:
+        one = _MESSAGE.validate_python(entry)
+        if one.callback_url is not None:
+            http.check_url(one.callback_url, allow_private=allow_private_urls, pointer="/callback_url")
+    except ValidationError as error:
+        return _problem(error)
+    except Problem as error:
+        return error
+    return _request(one, one.to, one.body, one.reference)
+
+
+def _request(shared: SharedFields, to: str, body: str, reference: str | None) -> SendRequest:
+    send_at: datetime | None = shared.send_at
+    return SendRequest(
+        to=to,
+        body=body,
+        sender=shared.sender,
+        category=_CATEGORIES[shared.category],
+        send_at=send_at,
+        validity_seconds=shared.validity_seconds,
+        encoding=shared.encoding,
+        smart_encoding=shared.smart_encoding,
+        max_segments=shared.max_segments,
+        tags=tuple(shared.tags),
+        metadata=shared.metadata,
+        reference=reference,
+        callback_url=shared.callback_url,
+    )
+
+
+def _read(adapter: TypeAdapter[Any], raw: bytes) -> Any:
+    if b"\\u0000" in raw:  # no database takes it, and no handset shows it
+        raise Problem("invalid_request", "take the NUL characters (\\u0000) out of the body")
+    try:
+        return adapter.validate_json(raw)
+    except ValidationError as error:
+        raise _problem(error) from None
+
+
+def _problem(error: ValidationError) -> Problem:
+    errors = error.errors(include_url=False, include_context=False)
+    if errors[0]["type"] == "json_invalid":
+        return Problem("malformed_json", errors[0]["msg"])
+    found: tuple[FieldError, ...] = field_errors(list(errors), ())
+    return Problem("invalid_request", "; ".join(f"{one.pointer or 'body'}: {one.detail}" for one in found[:3]), found)

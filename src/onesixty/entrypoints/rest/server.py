@@ -1,0 +1,106 @@
+"""The HTTP application: one router for each resource, and a short way in for the one request that comes most."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.requests import ClientDisconnect
+
+from onesixty import __version__
+from onesixty.entrypoints.rest import (
+    accounts,
+    answers,
+    batches,
+    carriers,
+    events,
+    health,
+    keys,
+    lookup,
+    messages,
+    problem_pages,
+    routes,
+    webhooks,
+)
+from onesixty.entrypoints.rest.context import BODY_MOST, Context
+from onesixty.kit.problems import Problem
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+ABOUT: Final = """The SMS API you run yourself. Errors are RFC 9457 problem documents; every POST that creates takes an
+`Idempotency-Key`; lists are newest first with a cursor."""
+
+
+def create_api(context: Context) -> FastAPI:
+    """The API with every resource and its OpenAPI 3.1 document."""
+    api = FastAPI(title="Onesixty", version=__version__, description=ABOUT, redirect_slashes=False)
+    api.state.context = context
+    answers.install(api)
+    # batches before messages: /v1/messages/batch is a path of its own
+    for part in (batches, messages, carriers, routes, webhooks, events, keys, accounts, lookup, health, problem_pages):
+        api.include_router(part.router)
+
+    def openapi() -> dict[str, Any]:
+        if api.openapi_schema is None:
+            found = get_openapi(
+                title=api.title, version=api.version, description=api.description, routes=api.routes, openapi_version="3.1.0"
+            )
+            components = found.setdefault("components", {})
+            components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+            found["security"] = [{"key": []}]
+            api.openapi_schema = problem_pages.add_schemas(found)
+        return api.openapi_schema
+
+    api.openapi = openapi  # type: ignore[method-assign]
+    return api
+
+
+class Server:
+    """The ASGI application: `POST /v1/messages` goes straight to its function, all else through FastAPI.
+
+    The framework's routing and middleware cost more than all our own work on a send; both ways call `messages.send`.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.api = create_api(context)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, or the server's lifespan."""
+        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == messages.PATH:
+            await self._send_message(scope, receive, send)
+        else:
+            await self.api(scope, receive, send)
+
+    async def _send_message(self, scope: Scope, receive: Receive, send: Send) -> None:
+        authorization = key = None
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                authorization = value.decode("latin-1")
+            elif name == b"idempotency-key":
+                key = value.decode("latin-1")
+        try:
+            body = await _read(receive)
+            response = await messages.send(self._context, authorization, key, body)
+        except Problem as problem:
+            response = answers.problem(problem, messages.PATH)
+        except ClientDisconnect:
+            return
+        except Exception as error:  # the outermost handler of this door
+            response = answers.unexpected(messages.PATH, error)
+        await response(scope, receive, send)
+
+
+async def _read(receive: Receive) -> bytes:
+    body, more = b"", True
+    while more:
+        part = await receive()
+        if part["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += part.get("body", b"")
+        more = part.get("more_body", False)
+        if len(body) > BODY_MOST:
+            raise Problem("body_too_large", f"bodies have at most {BODY_MOST:,} bytes")
+    return body

@@ -1,0 +1,253 @@
+"""Accept: decide everything about messages, make them durable, answer. Nothing is decided later.
+
+`address -> compose -> time -> route -> store`. A bad request becomes a Refusal and never harms its neighbours. The
+answer is given after the commit. Messages whose lane has room are stored as leased to this process and handed to the
+lane in memory; the others wait in the queue, from which the lane claims them.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from onesixty.kit import ids, metrics
+from onesixty.kit.chance import Chance
+from onesixty.kit.clock import Clock
+from onesixty.kit.loops import Full, Gatherer
+from onesixty.kit.problems import Problem
+from onesixty.kit.secrets import Sealer
+from onesixty.messages import screen, store
+from onesixty.messages.handover import Handover, Storing
+from onesixty.messages.states import Status
+from onesixty.messages.types import Caller, Direction, Message, Refusal, SendRequest
+from onesixty.records import idempotency, routes
+from onesixty.records.snapshot import Snapshot, SnapshotKeeper
+from onesixty.storage.database import Database
+
+GATHER_MOST: Final = 1000  # messages in one transaction
+INBOX_MOST: Final = 5000  # single requests that wait for their commit; more are told to come back
+CHUNK: Final = 2000  # messages of a batch request in one statement
+
+# Turns stored messages into the bytes of the answer, which is kept with the idempotency key.
+Encode = Callable[[Sequence[Message | Refusal]], idempotency.Answer | None]
+Result = list[Message | Refusal] | idempotency.Answer | Problem
+
+
+@dataclass(slots=True)
+class _Entry:
+    """One single request on its way to its commit."""
+
+    message: Message
+    claim: idempotency.Claim | None
+    encode: Encode | None
+    done: asyncio.Future[Result]
+
+
+class Acceptor:
+    """The way into the platform for outbound messages, whatever door they came through."""
+
+    def __init__(
+        self,
+        database: Database,
+        keeper: SnapshotKeeper,
+        sealer: Sealer,
+        clock: Clock,
+        chance: Chance,
+        *,
+        handover: Handover,
+        sandbox_carrier: int,
+    ) -> None:
+        self._database, self._keeper, self._sealer = database, keeper, sealer
+        self._clock, self._chance, self._handover = clock, chance, handover
+        self._sandbox = sandbox_carrier
+        self.gatherer: Gatherer[_Entry] = Gatherer(
+            "accept", self._write, clock, batch_max=GATHER_MOST, inbox_max=INBOX_MOST
+        )
+
+    async def accept(
+        self,
+        request: SendRequest,
+        caller: Caller,
+        claim: idempotency.Claim | None = None,
+        encode: Encode | None = None,
+    ) -> Message | Refusal | idempotency.Answer:
+        """Take one message. `encode` makes the answer that is kept under `claim`. Raises Problem `overloaded` or a conflict."""
+        decided = decide(
+            self._keeper.book, request, caller, self._clock.now(), self._pick(caller)
+        )
+        if isinstance(decided, Refusal):
+            metrics.refused.labels(decided.code).inc()
+            return decided
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        try:
+            self.gatherer.put(_Entry(decided, claim, encode, future))
+        except Full:
+            raise Problem(
+                "overloaded", "too many messages wait to be stored", retry_after_seconds=1
+            ) from None
+        result = await future
+        if isinstance(result, Problem):
+            raise result
+        return result if isinstance(result, idempotency.Answer) else result[0]
+
+    async def accept_batch(
+        self,
+        requests: Sequence[SendRequest],
+        caller: Caller,
+        batch_id: UUID,
+        claim: idempotency.Claim | None = None,
+        encode: Encode | None = None,
+    ) -> list[Message | Refusal] | idempotency.Answer:
+        """Take many messages as one batch, in one transaction: the good ones are stored, the others come back refused."""
+        book, now, pick = self._keeper.book, self._clock.now(), self._pick(caller)
+        decided: list[Message | Refusal] = []
+        for number, request in enumerate(requests):
+            outcome = decide(book, request, caller, now, pick)
+            if isinstance(outcome, Message):
+                outcome.batch_id = batch_id
+            decided.append(outcome)
+            if number % 500 == 499:
+                await asyncio.sleep(0)  # a large batch does not hold up the others' codes
+        good = [one for one in decided if isinstance(one, Message)]
+        for refusal in decided:
+            if isinstance(refusal, Refusal):
+                metrics.refused.labels(refusal.code).inc()
+        storing = Storing(self._handover, good)
+        try:
+            async with self._database.write() as tx:
+                if claim:
+                    (kept,) = await idempotency.take(tx, self._sealer, [claim], now)
+                    if isinstance(kept, Problem):
+                        raise kept
+                    if kept is not None:
+                        storing.undo()
+                        return kept
+                for start in range(0, len(good), CHUNK):
+                    await storing.insert(tx, good[start : start + CHUNK])
+                await store.insert_batch_row(
+                    tx, caller.account_id, batch_id, len(good), len(decided) - len(good), now
+                )
+                if claim and encode:
+                    await idempotency.keep(tx, self._sealer, [(claim, encode(decided))])
+        except BaseException:
+            storing.undo()
+            raise
+        storing.hand_over()
+        return decided
+
+    def preview(self, request: SendRequest, caller: Caller) -> Message | Refusal:
+        """Decide as for a send, and store nothing."""
+        return decide(
+            self._keeper.book, request, caller, self._clock.now(), self._pick(caller)
+        )
+
+    def _pick(self, caller: Caller) -> "Pick":
+        def pick(book: Snapshot, traits: routes.Traits) -> routes.Chosen | None:
+            if caller.test:
+                return routes.Chosen(0, self._sandbox, ())
+            return routes.choose(book, traits, self._handover.lanes.is_up, self._chance)
+
+        return pick
+
+    async def _write(self, entries: list[_Entry]) -> None:
+        entries = [entry for entry in entries if not entry.done.cancelled()]
+        storing = Storing(self._handover, [entry.message for entry in entries])
+        try:
+            claimed = [entry for entry in entries if entry.claim]
+            if claimed:
+                await self._write_claimed(entries, storing)
+            elif entries:
+                await storing.insert_alone(self._database)
+        except Exception as error:
+            # Nothing was stored. Each caller is told so; there is no retry behind its back.
+            storing.undo()
+            for entry in entries:
+                if not entry.done.done():
+                    entry.done.set_exception(error)
+            return
+        storing.hand_over()
+        for entry in entries:
+            if not entry.done.done():
+                entry.done.set_result([entry.message])
+
+    async def _write_claimed(self, entries: list[_Entry], storing: Storing) -> None:
+        first: dict[tuple[int, str], _Entry] = {}
+        again: list[_Entry] = []
+        for entry in entries:
+            if entry.claim and first.setdefault((entry.claim.account_id, entry.claim.key), entry) is not entry:
+                again.append(entry)
+        for entry in again:  # the same key twice in one batch: the later ones wait for the next
+            storing.forget(entry.message)
+            self.gatherer.put(entry)
+            entries.remove(entry)
+        async with self._database.write() as tx:
+            claims = [entry.claim for entry in first.values() if entry.claim]
+            kept = await idempotency.take(tx, self._sealer, claims, self._clock.now())
+            for entry, answer in zip(first.values(), kept, strict=True):
+                if answer is not None:
+                    storing.forget(entry.message)
+                    entries.remove(entry)
+                    entry.done.set_result(answer)
+            await storing.insert(tx, [entry.message for entry in entries])
+            await idempotency.keep(
+                tx,
+                self._sealer,
+                [
+                    (entry.claim, entry.encode([entry.message]))
+                    for entry in entries
+                    if entry.claim and entry.encode
+                ],
+            )
+
+
+Pick = Callable[[Snapshot, routes.Traits], routes.Chosen | None]
+
+
+def decide(
+    book: Snapshot, request: SendRequest, caller: Caller, now: datetime, pick: Pick
+) -> Message | Refusal:
+    """Everything that is decided about a message, in the order in which a reader would ask."""
+    message = Message(
+        account_id=caller.account_id,
+        id=ids.uuid7(),
+        status=Status.QUEUED,
+        direction=Direction.OUTBOUND,
+        category=request.category,
+        recipient="",
+        body="",
+        created_at=now,
+        test=caller.test,
+        reference=request.reference,
+        callback_url=request.callback_url,
+        tags=request.tags,
+        metadata=request.metadata,
+    )
+    country = screen.address(message, request, book.accounts[caller.account_id])
+    if isinstance(country, Refusal):
+        return country
+    refusal = screen.compose(message, request) or screen.time(message, request, now)
+    if refusal:
+        return refusal
+    return _route(book, message, country, pick)
+
+
+def _route(book: Snapshot, message: Message, country: str | None, pick: Pick) -> Message | Refusal:
+    traits = routes.Traits(
+        message.account_id,
+        message.recipient,
+        country,
+        screen.CATEGORY_NAMES[message.category],
+        message.sender,
+        message.tags,
+    )
+    chosen = pick(book, traits)
+    if chosen is None:
+        where = f"{message.recipient[:4]}… ({country or 'no country'})"
+        return Refusal("no_route", f"no enabled route and carrier match a message to {where}", "/to")
+    message.route_id, message.carrier_id = chosen.route_id or None, chosen.carrier_id
+    message.fallbacks = list(chosen.fallbacks)
+    if message.send_at:
+        message.status = Status.SCHEDULED
+    return message

@@ -1,0 +1,69 @@
+"""Ends that come from our side: messages cancelled by the customer, and those whose validity ran out in the queue."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from onesixty.carriers.contract import ErrorClass
+from onesixty.messages import store
+from onesixty.messages.states import Cause, Status, sql_next
+from onesixty.storage.database import Connection, Database
+
+EXPIRE_BATCH: Final = 1000
+
+_CANCEL = f"""
+WITH gone AS (
+    DELETE FROM queue WHERE account_id = $1 AND message_id = ANY($2::uuid[]) RETURNING message_id
+)
+UPDATE messages m SET status = {sql_next("m.status", str(int(Cause.CANCELED)))}, sequence = m.sequence + 1, final_at = $3
+FROM gone WHERE m.account_id = $1 AND m.id = gone.message_id
+    AND {sql_next("m.status", str(int(Cause.CANCELED)))} <> 0
+RETURNING m.account_id, m.id, m.status AS type, m.sequence, m.callback_url IS NOT NULL AS callback
+"""
+_EXPIRE = f"""
+WITH gone AS (
+    DELETE FROM queue WHERE message_id IN (
+        SELECT message_id FROM queue WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+    RETURNING message_id, account_id
+)
+UPDATE messages m SET status = {sql_next("m.status", str(int(Cause.EXPIRED)))}, sequence = m.sequence + 1, final_at = $1,
+    error_code = 'expired', error_class = '{ErrorClass.EXPIRED}',
+    error_detail = 'its validity ended before a carrier took it' || coalesce('; last: ' || m.error_detail, '')
+FROM gone WHERE m.account_id = gone.account_id AND m.id = gone.message_id
+    AND {sql_next("m.status", str(int(Cause.EXPIRED)))} <> 0
+RETURNING m.account_id, m.id, m.status AS type, m.sequence, m.callback_url IS NOT NULL AS callback
+"""
+
+
+async def cancel(
+    tx: Connection, account_id: int, message_ids: Sequence[UUID], now: datetime
+) -> tuple[set[UUID], int]:
+    """Cancel those that no carrier has in hand; return which, and how many outbox rows that made.
+
+    The queue row is the token: who deletes it, lane or canceller, has the message.
+    """
+    moved = await tx.fetch(_CANCEL, account_id, list(message_ids), now)
+    hooked = await store.note(tx, moved, now) if moved else 0
+    return {row["id"] for row in moved}, hooked
+
+
+async def cancellable_of_batch(tx: Connection, account_id: int, batch_id: UUID, most: int) -> list[UUID]:
+    """Messages of a batch that still wait."""
+    rows = await tx.fetch(
+        "SELECT id FROM messages WHERE account_id = $1 AND id >= $2 AND batch_id = $2 AND status = ANY($3::smallint[])"
+        " ORDER BY id LIMIT $4",
+        account_id,
+        batch_id,
+        [int(Status.SCHEDULED), int(Status.QUEUED)],
+        most,
+    )
+    return [row["id"] for row in rows]
+
+
+async def expire(database: Database, now: datetime) -> tuple[bool, int]:
+    """End what waited longer than it was wanted; return whether there may be more, and outbox rows made."""
+    async with database.write() as tx:
+        moved = await tx.fetch(_EXPIRE, now, EXPIRE_BATCH)
+        hooked = await store.note(tx, moved, now) if moved else 0
+    return len(moved) >= EXPIRE_BATCH, hooked

@@ -1,0 +1,119 @@
+"""Leases: which messages are in the hands of this process, one row for each batch that it took.
+
+A lease row is deleted when the last of its messages has its outcome. When a process dies its leases stay, and
+another process makes their messages uncertain: they may have been sent. A node lives as long as it holds the
+advisory lock of its number, which PostgreSQL releases when the connection ends.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from onesixty.kit import metrics
+from onesixty.messages import store
+from onesixty.messages.states import Cause, Status, sql_next
+from onesixty.storage.database import Database
+
+LOCK_SPACE = 160  # first key of the advisory locks of nodes
+
+
+class LeaseBook:
+    """Counts what is still out under each lease of this process."""
+
+    def __init__(self) -> None:
+        self._open: dict[UUID, int] = {}
+
+    def open(self, lease_id: UUID, count: int) -> None:
+        """This many messages are out under the lease."""
+        self._open[lease_id] = count
+
+    def close(self, lease_ids: Iterable[UUID]) -> list[UUID]:
+        """One message of each named lease came to its end; return the leases that are empty now."""
+        empty = []
+        for lease_id in lease_ids:
+            left = self._open.get(lease_id, 0) - 1
+            if left > 0:
+                self._open[lease_id] = left
+            elif self._open.pop(lease_id, None) is not None:
+                empty.append(lease_id)
+        return empty
+
+    def __len__(self) -> int:
+        """Leases that are out."""
+        return len(self._open)
+
+
+class Node:
+    """This process, as others see it: a number, and an advisory lock that is held while it lives."""
+
+    def __init__(self, connection: asyncpg.Connection, number: int) -> None:
+        self._connection, self.number = connection, number
+
+    @classmethod
+    async def register(cls, url: str, name: str) -> "Node":
+        """Take a number and its lock on a connection of its own."""
+        connection = await asyncpg.connect(url)
+        number = await connection.fetchval("INSERT INTO nodes (name) VALUES ($1) RETURNING id", name)
+        await connection.execute("SELECT pg_advisory_lock($1, $2)", LOCK_SPACE, number)
+        return cls(connection, number)
+
+    async def keep(self, url: str) -> None:
+        """Take the lock again on a new connection when the old one is gone (the server was restarted)."""
+        if self._connection.is_closed():
+            self._connection = await asyncpg.connect(url)
+            await self._connection.execute("SELECT pg_advisory_lock($1, $2)", LOCK_SPACE, self.number)
+
+    async def leave(self) -> None:
+        """Give the number back; to be called when no lease is out."""
+        if not self._connection.is_closed():
+            await self._connection.execute("DELETE FROM nodes WHERE id = $1", self.number)
+            await self._connection.close()
+
+
+_RESCUE = f"""
+WITH lost AS (
+    SELECT lease.id, m.account_id, m.message_id
+    FROM leases lease, unnest(lease.account_ids, lease.message_ids) AS m(account_id, message_id)
+    WHERE lease.node_id = $1
+), released AS (
+    DELETE FROM leases WHERE node_id = $1
+), moved AS (
+    UPDATE messages m SET status = {sql_next("m.status", str(int(Cause.LEFT_UNKNOWN)))}, sequence = m.sequence + 1,
+        attempts = m.attempts + 1
+    FROM lost WHERE m.account_id = lost.account_id AND m.id = lost.message_id AND m.status = {Status.SENDING}
+    RETURNING m.account_id, m.id, m.status, m.sequence, m.attempts, m.segments, m.parts_sent, m.carrier_id,
+        m.callback_url IS NOT NULL AS callback
+), tried AS (
+    INSERT INTO submissions (account_id, message_id, attempt, part, carrier_id, outcome, submitted_at, answered_at)
+    SELECT account_id, id, attempts, part, carrier_id, 4, $2, $2
+    FROM moved CROSS JOIN LATERAL generate_series(parts_sent + 1, segments) AS part
+    ON CONFLICT DO NOTHING
+)
+SELECT account_id, id, status AS type, sequence, callback FROM moved
+"""
+async def rescue(database: Database, own_number: int, now: datetime) -> int:
+    """Make what dead processes held uncertain; return how many messages. Safe to run in every process at once."""
+    total = 0
+    async with database.read() as connection:
+        numbers = await connection.fetch(
+            "SELECT DISTINCT node_id FROM leases WHERE node_id <> $1"
+            " UNION SELECT id FROM nodes WHERE id <> $1",
+            own_number,
+        )
+    for row in numbers:
+        async with database.write() as tx:
+            number = row["node_id"]
+            alive = not await tx.fetchval(
+                "SELECT pg_try_advisory_xact_lock($1, $2)", LOCK_SPACE, number
+            )
+            if alive:
+                continue
+            lost = await tx.fetch(_RESCUE, number, now)
+            if lost:
+                await store.note(tx, lost, now)
+            await tx.execute("DELETE FROM nodes WHERE id = $1", number)
+            total += len(lost)
+    metrics.rescued.inc(total)
+    return total

@@ -1,0 +1,124 @@
+"""Reconcile: bring together what came apart in time.
+
+A receipt may overtake the answer to its own submit, and a submit may never be answered although its receipt comes.
+Parked receipts are looked at again while they are young: first by the carrier's id, then, for submissions that were
+never answered, by recipient, time and text.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+
+from onesixty.carriers.contract import OutcomeKind, ReceiptState
+from onesixty.kit import ids, metrics
+from onesixty.kit.clock import Clock
+from onesixty.messages import leases
+from onesixty.messages.receive import PartNews, apply
+from onesixty.storage.database import Connection, Database
+
+_log = structlog.get_logger()
+YOUNG: Final = timedelta(minutes=10)  # as long as a late answer is remembered by its session
+BATCH_MOST: Final = 1000
+RESCUE_EVERY_SECONDS: Final = 5.0
+
+_BY_KEY = f"""
+SELECT DISTINCT ON (r.id) r.id, r.state, r.error, r.received_at, r.carrier_message_id, s.account_id, s.message_id, s.attempt,
+    s.part
+FROM receipts r JOIN submissions s ON s.match_key = r.match_key AND s.carrier_id = r.carrier_id AND s.message_id >= $2
+WHERE r.message_id IS NULL AND r.id >= $1
+ORDER BY r.id, s.message_id DESC LIMIT {BATCH_MOST}
+"""
+# The text that a receipt quotes is at most 20 characters and often missing; where it is there it must fit.
+_BY_ADDRESS = f"""
+SELECT r.id, r.state, r.error, r.received_at, r.carrier_message_id, s.account_id, s.message_id, s.attempt, s.part
+FROM submissions s
+JOIN messages m ON m.account_id = s.account_id AND m.id = s.message_id
+JOIN receipts r ON r.message_id IS NULL AND r.id >= $1 AND r.carrier_id = s.carrier_id
+    AND m.recipient IN ('+' || ltrim(r.sender, '+'), '+' || ltrim(r.recipient, '+'))
+    AND r.received_at BETWEEN s.submitted_at - interval '1 second' AND s.submitted_at + interval '72 hours'
+WHERE s.outcome = {OutcomeKind.UNKNOWN} AND s.receipt_state = 0 AND s.message_id >= $2
+ORDER BY s.submitted_at, s.part, r.id LIMIT {BATCH_MOST}
+"""
+_CLAIM_RECEIPTS = """
+UPDATE receipts r SET account_id = n.account_id, message_id = n.message_id, part = n.part
+FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::smallint[]) AS n(id, account_id, message_id, part)
+WHERE r.id = n.id AND r.message_id IS NULL
+"""
+
+
+class Reconciler:
+    """Runs every second while young receipts are parked, and looks for dead processes every five."""
+
+    def __init__(self, database: Database, clock: Clock, node_number: int) -> None:
+        self._database, self._clock, self._node_number = database, clock, node_number
+        self._look_until = clock.monotonic() + YOUNG.total_seconds()  # some may be there from before our start
+        self._rescue_at = clock.monotonic()
+        self.wake_webhooks: Callable[[], None] = lambda: None
+
+    def parked(self) -> None:
+        """A receipt was parked."""
+        self._look_until = self._clock.monotonic() + YOUNG.total_seconds()
+
+    async def run_once(self) -> bool:
+        """One look; True when there may be more to match."""
+        now = self._clock.monotonic()
+        if now >= self._rescue_at:
+            self._rescue_at = now + RESCUE_EVERY_SECONDS
+            rescued = await leases.rescue(self._database, self._node_number, self._clock.now())
+            if rescued:
+                _log.warning("reconcile.rescued", messages=rescued)
+                self.parked()
+                self.wake_webhooks()
+        if now > self._look_until:
+            return False
+        more = False
+        for statement in (_BY_KEY, _BY_ADDRESS):
+            async with self._database.write() as tx:
+                matched, hooked = await self._match(tx, statement)
+            if hooked:
+                self.wake_webhooks()
+            more = more or matched >= BATCH_MOST
+        return more
+
+    async def _match(self, tx: Connection, statement: str) -> tuple[int, int]:
+        now = self._clock.now()
+        rows = _one_to_one(
+            await tx.fetch(statement, ids.first_at(now - YOUNG), ids.first_at(now - timedelta(days=4)))
+        )
+        if not rows:
+            return 0, 0
+        await tx.execute(
+            _CLAIM_RECEIPTS,
+            [row["id"] for row in rows],
+            [row["account_id"] for row in rows],
+            [row["message_id"] for row in rows],
+            [row["part"] for row in rows],
+        )
+        news: dict[tuple[UUID, int, int], PartNews] = {}
+        for row in rows:
+            key = (row["message_id"], row["attempt"], row["part"])
+            news[key] = PartNews(
+                row["account_id"], *key, ReceiptState(row["state"]), row["error"] or "", row["received_at"],
+                row["carrier_message_id"],
+            )  # fmt: skip
+        hooked = await apply(tx, list(news.values()))
+        metrics.receipts.labels("any", "rematched").inc(len(rows))
+        _log.info("reconcile.matched", receipts=len(rows))
+        return len(rows), hooked
+
+
+def _one_to_one(rows: Sequence[Any]) -> list[Any]:
+    """Each receipt to one part and, in this round, each part to one receipt; the others have their turn next time."""
+    receipts: set[UUID] = set()
+    parts: set[tuple[UUID, int, int]] = set()
+    chosen = []
+    for row in rows:
+        part = (row["message_id"], row["attempt"], row["part"])
+        if row["id"] not in receipts and part not in parts:
+            receipts.add(row["id"])
+            parts.add(part)
+            chosen.append(row)
+    return chosen

@@ -1,0 +1,70 @@
+"""The rules at acceptance: each step fills in messages or refuses them. Pure: no I/O, no clock, no chance of its own."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from onesixty.messages.types import Category, Encoding, Message, Refusal, SendRequest
+from onesixty.records.snapshot import Account
+from onesixty.sms import numbers, segments
+from onesixty.sms.alphabet import Encoding as Alphabet
+from onesixty.sms.normalise import smart
+from onesixty.sms.sender import SenderError, classify
+
+SCHEDULE_MOST: Final = timedelta(days=400)
+VALIDITY_MOST_SECONDS: Final = 7 * 86_400
+_ENCODINGS: Final[dict[Alphabet, Encoding]] = {
+    Alphabet.GSM7: Encoding.GSM7,
+    Alphabet.UCS2: Encoding.UCS2,
+    Alphabet.LATIN1: Encoding.LATIN1,
+}
+_WANTED: Final[dict[str, segments.TextEncoding | None]] = {
+    "auto": None,
+    "gsm7": Alphabet.GSM7,
+    "ucs2": Alphabet.UCS2,
+}
+CATEGORY_NAMES: Final = {category: category.name.lower() for category in Category}
+
+
+def address(message: Message, request: SendRequest, account: Account) -> Refusal | str | None:
+    """Set recipient and sender; return the recipient's country (None when it has none) or why not."""
+    number = numbers.parse(request.to)
+    if isinstance(number, numbers.NumberError):
+        return Refusal("invalid_number", number.message, "/to")
+    message.recipient = number.e164
+    sender = request.sender or account.default_sender
+    if not sender:
+        return Refusal("sender_required", "give `from`, or set a default sender for the account", "/from")
+    checked = classify(sender)
+    if isinstance(checked, SenderError):
+        return Refusal("invalid_sender", checked.message, "/from")
+    message.sender = checked.value
+    return number.country or None
+
+
+def compose(message: Message, request: SendRequest) -> Refusal | None:
+    """Set body, encoding and the number of segments."""
+    body = request.body
+    if not body:
+        return Refusal("empty_body", "give a body with at least one character", "/body")
+    if request.smart_encoding:
+        body = smart(body)[0]
+    try:
+        encoding, count = segments.count(
+            body, encoding=_WANTED[request.encoding], max_segments=request.max_segments
+        )
+    except segments.SegmentationError as error:
+        code = "not_encodable" if error.code == "not_encodable" else "body_too_long"
+        return Refusal(code, str(error), "/body")
+    message.body, message.encoding, message.segments = body, _ENCODINGS[encoding], count
+    return None
+
+
+def time(message: Message, request: SendRequest, now: datetime) -> Refusal | None:
+    """Set when it is due and when it is no longer wanted."""
+    due = now
+    if request.send_at is not None and request.send_at > now:
+        if request.send_at - now > SCHEDULE_MOST:
+            return Refusal("send_at_out_of_range", "send_at is more than 400 days ahead", "/send_at")
+        message.send_at = due = request.send_at
+    message.expires_at = due + timedelta(seconds=request.validity_seconds)
+    return None

@@ -1,0 +1,229 @@
+"""Settle: write what became of submissions. Status, parts, lease, queue, event and outbox rows, one statement a batch."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from onesixty.carriers.contract import ErrorClass, Outcome, OutcomeKind, PartAnswer
+from onesixty.kit import ids, metrics
+from onesixty.kit.chance import Chance
+from onesixty.kit.clock import Clock
+from onesixty.kit.loops import Gatherer
+from onesixty.messages import store
+from onesixty.messages.leases import LeaseBook
+from onesixty.messages.states import FINAL, Cause, Status, sql_next
+from onesixty.storage.database import Database
+
+BATCH_MOST: Final = 1000
+INBOX_MOST: Final = 1_000_000  # never reached: lanes hold back what they hand out
+RETRY_FIRST_SECONDS, RETRY_MOST_SECONDS = 2.0, 600.0
+ATTEMPTS_BEFORE_FALLBACK: Final = 3
+_CAUSES: Final = {
+    OutcomeKind.ACCEPTED: Cause.ACCEPTED,
+    OutcomeKind.DEFERRED: Cause.DEFERRED,
+    OutcomeKind.REFUSED: Cause.REFUSED,
+    OutcomeKind.UNKNOWN: Cause.LEFT_UNKNOWN,
+}
+_FINAL = "{" + ",".join(str(int(status)) for status in sorted(FINAL)) + "}"
+
+SETTLE: Final = f"""
+WITH outcome AS (
+    SELECT * FROM unnest($1::int[], $2::uuid[], $3::uuid[], $4::smallint[], $5::timestamptz[], $6::smallint[],
+        $7::smallint[], $8::text[], $9::text[], $10::text[], $11::text[], $12::int[], $13::timestamptz[], $14::int[])
+    AS outcome(account_id, id, event_id, cause, at, parts, counted, error_code, error_class, error_detail, carrier_code,
+        requeue_carrier, requeue_at, fallbacks_used)
+), moved AS (
+    UPDATE messages m SET status = {sql_next("m.status", "o.cause")},
+        sequence = m.sequence + (o.cause <> {Cause.DEFERRED})::int,
+        parts_sent = greatest(m.parts_sent, o.parts), attempts = m.attempts + o.counted,
+        error_code = o.error_code, error_class = o.error_class, error_detail = o.error_detail,
+        carrier_code = o.carrier_code,
+        carrier_id = coalesce(o.requeue_carrier, m.carrier_id),
+        fallbacks = CASE WHEN o.fallbacks_used > 0 THEN m.fallbacks[o.fallbacks_used + 1:] ELSE m.fallbacks END,
+        sent_at = CASE WHEN o.cause = {Cause.ACCEPTED} THEN o.at ELSE m.sent_at END,
+        final_at = CASE WHEN {sql_next("m.status", "o.cause")} = ANY('{_FINAL}'::smallint[]) THEN o.at END
+    FROM outcome o
+    WHERE m.account_id = o.account_id AND m.id = o.id AND {sql_next("m.status", "o.cause")} <> 0
+    RETURNING m.account_id, m.id, m.status, m.sequence, m.category, m.expires_at, m.callback_url IS NOT NULL AS callback,
+        o.event_id, o.at, o.requeue_carrier, o.requeue_at
+), requeued AS (
+    INSERT INTO queue (message_id, account_id, carrier_id, priority, due_at, expires_at)
+    SELECT id, account_id, requeue_carrier, category, requeue_at, expires_at FROM moved
+    WHERE status = {Status.QUEUED}
+), noted AS (
+    SELECT account_id, event_id, status AS type, sequence, id, callback, at FROM moved
+    WHERE status <> {Status.QUEUED}
+), recorded AS (
+    INSERT INTO events (account_id, id, type, sequence, message_id, at)
+    SELECT account_id, event_id, type, sequence, id, at FROM noted
+), hooked AS ({store.WEBHOOKS}
+), tried AS (
+    INSERT INTO submissions (account_id, message_id, attempt, part, carrier_id, outcome, carrier_message_id, match_key,
+        code, submitted_at, answered_at)
+    SELECT * FROM unnest($15::int[], $16::uuid[], $17::smallint[], $18::smallint[], $19::int[], $20::smallint[],
+        $21::text[], $22::text[], $23::text[], $24::timestamptz[], $25::timestamptz[])
+    ON CONFLICT (message_id, attempt, part) DO UPDATE SET outcome = excluded.outcome,
+        carrier_message_id = excluded.carrier_message_id, match_key = excluded.match_key, code = excluded.code,
+        answered_at = excluded.answered_at
+), released AS (
+    DELETE FROM leases WHERE id = ANY($26::uuid[])
+)
+SELECT count(*) FROM hooked
+"""
+
+
+@dataclass(slots=True)
+class _Decision:
+    """What an outcome means for its message."""
+
+    cause: Cause
+    counted: int
+    requeue_carrier: int | None = None
+    requeue_at: datetime | None = None
+    fallbacks_used: int = 0
+    error_code: str | None = None
+    error_class: str | None = None
+    detail: str | None = None
+
+
+class Settler:
+    """Collects the outcomes of all lanes and writes them in batches."""
+
+    def __init__(self, database: Database, clock: Clock, chance: Chance, leases: LeaseBook) -> None:
+        self._database, self._clock, self._chance, self._leases = database, clock, chance, leases
+        self.wake_webhooks: Callable[[], None] = lambda: None
+        self.look: Callable[[set[int]], None] = lambda carrier_ids: None
+        self.gatherer: Gatherer[Outcome] = Gatherer(
+            "settle", self._write, clock, batch_max=BATCH_MOST, inbox_max=INBOX_MOST
+        )
+        self._done: list[Any] = []  # leases that are empty, still to be deleted
+
+    def put(self, outcome: Outcome) -> None:
+        """One submission came to its end."""
+        self.gatherer.put(outcome)
+
+    async def _write(self, outcomes: list[Outcome]) -> None:
+        now = self._clock.now()
+        # A late answer and the unknown that it corrects may meet in one batch; an UPDATE takes a row once.
+        first, second = _apart(outcomes)
+        decisions = [decide(outcome, now, self._chance) for outcome in first]
+        self._done += self._leases.close(_uncounted(first))
+        rows = await self._database.fetch(SETTLE, *_arguments(first, decisions, self._done))
+        self._done = []
+        _count(first)
+        if rows[0][0]:
+            self.wake_webhooks()
+        if requeued := {d.requeue_carrier for d in decisions if d.requeue_carrier is not None}:
+            self.look(requeued)
+        if second:
+            await self._write(second)
+
+
+def decide(outcome: Outcome, now: datetime, chance: Chance) -> _Decision:
+    """What an outcome means: retries go back to the queue with back-off, faults of a carrier move on to the next one.
+
+    A fault of the recipient or the content ends the message, whatever carriers are left. Throttling costs no attempt.
+    """
+    submission, kind = outcome.submission, outcome.kind
+    if kind is OutcomeKind.ACCEPTED:
+        return _Decision(Cause.ACCEPTED, 1)
+    counted = int(outcome.counts_as_attempt)
+    decision = _Decision(
+        _CAUSES[kind],
+        counted,
+        error_code=outcome.error_code,
+        error_class=outcome.error_class,
+        detail=outcome.detail,
+    )
+    if kind is OutcomeKind.UNKNOWN:
+        return decision
+    at_fault = outcome.error_class in (ErrorClass.CARRIER, ErrorClass.CONFIG)
+    tired = kind is OutcomeKind.REFUSED or submission.attempt >= ATTEMPTS_BEFORE_FALLBACK
+    begun = submission.parts_accepted or any(p.kind is OutcomeKind.ACCEPTED for p in outcome.parts)
+    if at_fault and tired and submission.fallbacks and not begun:
+        decision.cause, decision.fallbacks_used = Cause.DEFERRED, 1
+        decision.requeue_carrier, decision.requeue_at = submission.fallbacks[0], now
+    elif kind is OutcomeKind.DEFERRED:
+        decision.requeue_carrier = submission.carrier_id
+        decision.requeue_at = now + timedelta(seconds=_wait(outcome, chance))
+    if decision.requeue_at and decision.requeue_at >= submission.expires_at:
+        return _Decision(
+            Cause.EXPIRED, counted, None, None, 0, "expired", ErrorClass.EXPIRED,
+            f"its validity ended before a carrier took it; last: {outcome.detail or outcome.error_code}",
+        )  # fmt: skip
+    return decision
+
+
+def _wait(outcome: Outcome, chance: Chance) -> float:
+    if outcome.retry_after_seconds is not None:
+        return outcome.retry_after_seconds
+    longest: float = RETRY_FIRST_SECONDS * 2 ** min(outcome.submission.attempt - 1, 20)
+    return min(longest, RETRY_MOST_SECONDS) * chance.uniform(0.5, 1.0)
+
+
+def _uncounted(outcomes: Sequence[Outcome]) -> Iterable[UUID]:
+    # A batch that failed is written again; its outcomes must not be counted off their leases twice.
+    for outcome in outcomes:
+        if not outcome.late and not outcome.lease_closed:
+            outcome.lease_closed = True
+            yield outcome.submission.lease_id
+
+
+def _apart(outcomes: Sequence[Outcome]) -> tuple[list[Outcome], list[Outcome]]:
+    first: list[Outcome] = []
+    second: list[Outcome] = []
+    seen = set()
+    for outcome in outcomes:
+        identifier = outcome.submission.message_id
+        (second if identifier in seen else first).append(outcome)
+        seen.add(identifier)
+    return first, second
+
+
+def _arguments(
+    outcomes: Sequence[Outcome], decisions: Sequence[_Decision], done: Sequence[Any]
+) -> list[Any]:
+    heads = [
+        (
+            o.submission.account_id, o.submission.message_id, ids.uuid7(), int(d.cause), o.answered_at,
+            _parts_accepted(o), d.counted, d.error_code, d.error_class, d.detail, o.code, d.requeue_carrier,
+            d.requeue_at, d.fallbacks_used,
+        )
+        for o, d in zip(outcomes, decisions, strict=True)
+    ]  # fmt: skip
+    parts = [
+        (
+            o.submission.account_id, o.submission.message_id, o.submission.attempt, p.part, o.submission.carrier_id,
+            int(p.kind), p.carrier_message_id or None, p.match_key or None, p.code or None, o.submitted_at,
+            o.answered_at,
+        )
+        for o, p in _recorded(outcomes)
+    ]  # fmt: skip
+    columns: list[Any] = list(zip(*heads, strict=True))
+    columns += zip(*parts, strict=True) if parts else [()] * 11
+    columns.append(list(done))
+    return columns
+
+
+def _parts_accepted(outcome: Outcome) -> int:
+    accepted = sum(1 for part in outcome.parts if part.kind is OutcomeKind.ACCEPTED)
+    return outcome.submission.parts_accepted + accepted
+
+
+def _recorded(outcomes: Sequence[Outcome]) -> Iterable[tuple[Outcome, PartAnswer]]:
+    for outcome in outcomes:
+        for part in outcome.parts:
+            # A throttled try that cost nothing leaves no trace; its message will come again under the same number.
+            if outcome.counts_as_attempt or part.kind is OutcomeKind.ACCEPTED:
+                yield outcome, part
+
+
+def _count(outcomes: Sequence[Outcome]) -> None:
+    counts: dict[tuple[int, str], int] = {}
+    for outcome in outcomes:
+        key = (outcome.submission.carrier_id, outcome.kind.name.lower())
+        counts[key] = counts.get(key, 0) + 1
+    for (carrier_id, kind), count in counts.items():
+        metrics.outcomes.labels(str(carrier_id), kind).inc(count)

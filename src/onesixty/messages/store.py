@@ -1,0 +1,224 @@
+"""The rows of messages: writing accepted ones, reading them for doors. Hot statements of the walk live with their room.
+
+`INSERT` is the hot one here: one statement, hence one round trip and one commit, for a whole batch of accepted
+messages with their queue rows, lease, events and webhook rows.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from onesixty.kit import ids
+from onesixty.messages.states import Status
+from onesixty.messages.types import Direction, Message
+from onesixty.records import events
+from onesixty.storage.database import Connection, Rows
+
+# SQL for the rows that events put into the outbox; `noted` names a CTE with account_id, event_id, type, callback, at.
+WEBHOOKS: Final = f"""
+    INSERT INTO webhook_queue (event_id, endpoint_id, account_id, due_at)
+    SELECT noted.event_id, endpoint.id, noted.account_id, noted.at
+    FROM noted JOIN webhook_endpoints endpoint ON endpoint.account_id = noted.account_id
+    WHERE endpoint.removed_at IS NULL AND endpoint.disabled_at IS NULL
+      AND endpoint.event_mask >> noted.type::int & 1 = 1
+    UNION ALL
+    SELECT noted.event_id, 0, noted.account_id, noted.at FROM noted
+    WHERE noted.callback AND {events.CALLBACK_MASK} >> noted.type::int & 1 = 1
+    RETURNING 1
+"""
+
+INSERT: Final = f"""
+WITH draft AS (
+    SELECT * FROM unnest($1::int[], $2::uuid[], $3::uuid[], $4::smallint[], $5::smallint[], $6::boolean[],
+        $7::smallint[], $8::smallint[], $9::int[], $10::int[], $11::text[], $12::text[], $13::text[], $14::text[],
+        $15::text[], $16::text[], $17::uuid[], $18::jsonb[], $19::jsonb[], $20::timestamptz[], $21::timestamptz[],
+        $22::timestamptz[])
+    AS draft(account_id, id, event_id, status, category, test, encoding, segments, carrier_id, route_id, fallbacks,
+        sender, recipient, body, reference, callback_url, batch_id, tags, metadata, send_at, expires_at, created_at)
+), stored AS (
+    INSERT INTO messages (account_id, id, status, sequence, direction, category, test, encoding, segments, carrier_id,
+        route_id, fallbacks, sender, recipient, body, reference, callback_url, batch_id, tags, metadata, send_at,
+        expires_at, created_at)
+    SELECT account_id, id, status, (status <> {Status.SCHEDULED})::int, {Direction.OUTBOUND}, category, test, encoding,
+        segments, carrier_id, route_id, fallbacks::int[], sender, recipient, body, reference, callback_url, batch_id,
+        tags, metadata, send_at, expires_at, created_at
+    FROM draft
+), waiting AS (
+    INSERT INTO queue (message_id, account_id, carrier_id, priority, due_at, expires_at)
+    SELECT id, account_id, carrier_id, category, coalesce(send_at, created_at), expires_at
+    FROM draft WHERE status <> {Status.SENDING}
+), leased AS (
+    INSERT INTO leases (id, node_id, account_ids, message_ids)
+    SELECT $23, $24, array_agg(account_id), array_agg(id) FROM draft WHERE status = {Status.SENDING} HAVING count(*) > 0
+), noted AS (
+    SELECT account_id, event_id, {Status.QUEUED} AS type, callback_url IS NOT NULL AS callback, created_at AS at, id
+    FROM draft WHERE status <> {Status.SCHEDULED}
+), recorded AS (
+    INSERT INTO events (account_id, id, type, sequence, message_id, at)
+    SELECT account_id, event_id, type, 1, id, at FROM noted
+), hooked AS ({WEBHOOKS})
+SELECT count(*) FROM hooked
+"""
+
+NOTE: Final = f"""
+WITH noted AS (
+    SELECT * FROM unnest($1::int[], $2::uuid[], $3::smallint[], $4::smallint[], $5::uuid[], $6::boolean[])
+    AS noted(account_id, event_id, type, sequence, id, callback), (SELECT $7::timestamptz AS at) AS moment
+), recorded AS (
+    INSERT INTO events (account_id, id, type, sequence, message_id, at)
+    SELECT account_id, event_id, type, sequence, id, at FROM noted
+), hooked AS ({WEBHOOKS})
+SELECT count(*) FROM hooked
+"""
+
+COLUMNS: Final = (
+    "account_id, id, status, sequence, direction, category, test, encoding, segments, parts_sent, attempts, carrier_id,"
+    " route_id, sender, recipient, body, reference, callback_url, batch_id, tags, metadata, error_code, error_class,"
+    " error_detail, carrier_code, send_at, expires_at, created_at, sent_at, delivered_at, final_at"
+)
+
+
+def insert_arguments(messages: Sequence[Message], lease_id: UUID, node_id: int) -> list[Any]:
+    """The arguments of INSERT. Messages with status SENDING are stored as leased to the node; the rest wait in the queue."""
+    columns = zip(
+        *[
+            (
+                m.account_id, m.id, ids.uuid7(), int(m.status), int(m.category), m.test, int(m.encoding), m.segments,
+                m.carrier_id, m.route_id, _integers(m.fallbacks), m.sender, m.recipient, m.body, m.reference,
+                m.callback_url, m.batch_id, list(m.tags) or None, m.metadata, m.send_at, m.expires_at, m.created_at,
+            )
+            for m in messages
+        ],
+        strict=True,
+    )  # fmt: skip
+    return [*columns, lease_id, node_id]
+
+
+def _integers(numbers: list[int]) -> str | None:
+    return "{" + ",".join(map(str, numbers)) + "}" if numbers else None
+
+
+async def note(tx: Connection, moved: Rows, now: datetime) -> int:
+    """Events and outbox rows of messages that changed: rows of account_id, id, type, sequence, callback. Returns outbox rows."""
+    hooked: int = await tx.fetchval(
+        NOTE,
+        [row["account_id"] for row in moved],
+        [ids.uuid7() for _ in moved],
+        [row["type"] for row in moved],
+        [row["sequence"] for row in moved],
+        [row["id"] for row in moved],
+        [row["callback"] for row in moved],
+        now,
+    )
+    return hooked
+
+
+async def get(connection: Connection, account_id: int, message_id: UUID) -> Any:
+    """The row of one message, or None."""
+    return await connection.fetchrow(
+        f"SELECT {COLUMNS} FROM messages WHERE account_id = $1 AND id = $2", account_id, message_id
+    )
+
+
+_FILTERS: Final = {
+    "status": "status = ANY(${n}::smallint[])",
+    "direction": "direction = ${n}::smallint",
+    "to": "recipient = ${n}::text",
+    "from": "sender = ${n}::text",
+    "carrier": "carrier_id = ${n}::int",
+    "tag": "tags @> to_jsonb(ARRAY[${n}::text])",
+    "reference": "reference = ${n}::text",
+    "created_after": "created_at > ${n}::timestamptz",
+    "created_before": "created_at < ${n}::timestamptz",
+    "q": "body ILIKE '%' || ${n}::text || '%'",
+    "batch": "batch_id = ${n}::uuid",
+}
+FILTERS: Final = tuple(_FILTERS)
+
+
+async def listing(
+    connection: Connection, account_id: int, filters: dict[str, Any], before: UUID | None, limit: int
+) -> Rows:
+    """Messages of an account, newest first. Time filters also bound the id, so that old partitions are left out."""
+    conditions, arguments = ["account_id = $1"], [account_id]
+
+    def add(condition: str, value: Any) -> None:
+        arguments.append(value)
+        conditions.append(condition.replace("${n}", f"${len(arguments)}"))
+
+    for name, value in filters.items():
+        add(_FILTERS[name], value)
+    if before:
+        add("id < ${n}::uuid", before)
+    if "created_after" in filters:
+        add("id >= ${n}::uuid", ids.first_at(filters["created_after"]))
+    if "batch" in filters:  # its messages were made right after it
+        add("id >= ${n}::uuid", filters["batch"])
+    arguments.append(limit)
+    rows: Rows = await connection.fetch(
+        f"SELECT {COLUMNS} FROM messages WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ${len(arguments)}",
+        *arguments,
+    )
+    return rows
+
+
+async def submissions(connection: Connection, message_id: UUID) -> Rows:
+    """Every part of every attempt of a message, oldest first."""
+    rows: Rows = await connection.fetch(
+        "SELECT attempt, part, carrier_id, outcome, carrier_message_id, code, submitted_at, answered_at, receipt_state,"
+        " receipt_error, receipt_at FROM submissions WHERE message_id = $1 ORDER BY attempt, part",
+        message_id,
+    )
+    return rows
+
+
+async def receipts(connection: Connection, message_id: UUID) -> Rows:
+    """Every receipt of a message as it came, oldest first."""
+    rows: Rows = await connection.fetch(
+        "SELECT part, carrier_id, carrier_message_id, state, error, raw, received_at FROM receipts"
+        " WHERE message_id = $1 ORDER BY id",
+        message_id,
+    )
+    return rows
+
+
+async def events_of(connection: Connection, account_id: int, message_id: UUID) -> Rows:
+    """The events of a message in the order of their sequence."""
+    rows: Rows = await connection.fetch(
+        "SELECT id, type, sequence, at, data FROM events WHERE account_id = $1 AND message_id = $2 ORDER BY sequence",
+        account_id,
+        message_id,
+    )
+    return rows
+
+
+async def insert_batch_row(
+    tx: Connection, account_id: int, batch_id: UUID, accepted: int, refused: int, now: datetime
+) -> None:
+    """What a batch request came to."""
+    await tx.execute(
+        "INSERT INTO batches (account_id, id, accepted, refused, created_at) VALUES ($1, $2, $3, $4, $5)",
+        account_id,
+        batch_id,
+        accepted,
+        refused,
+        now,
+    )
+
+
+async def batch(connection: Connection, account_id: int, batch_id: UUID) -> tuple[Any, dict[int, int]] | None:
+    """A batch's row and how many of its messages stand at each status, or None."""
+    row = await connection.fetchrow(
+        "SELECT id, accepted, refused, created_at FROM batches WHERE account_id = $1 AND id = $2", account_id, batch_id
+    )
+    if row is None:
+        return None
+    counts = await connection.fetch(
+        "SELECT status, count(*) FROM messages WHERE account_id = $1 AND id >= $2 AND batch_id = $2"
+        " AND created_at <= $3 GROUP BY status",
+        account_id,
+        batch_id,
+        row["created_at"],
+    )
+    return row, {entry["status"]: entry["count"] for entry in counts}

@@ -1,0 +1,109 @@
+"""Every setting with its type, unit, default and meaning. Only `cli` and `app` read it; parts get values."""
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+PREFIX: Final = "ONESIXTY_"
+_TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+
+
+class SettingError(Exception):
+    """A setting that cannot be used; the text names it and says what to do."""
+
+
+def _setting(default: Any, doc: str) -> Any:
+    return field(default=default, metadata={"doc": doc})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of one process. In the environment `ONESIXTY_<NAME>`, in a TOML file the name in lower case."""
+
+    data_dir: Path = _setting(Path("onesixty-data"), "Where the embedded database, its key and its log live.")
+    database_url: str | None = _setting(None, "A PostgreSQL of your own, 15 or newer; the embedded one when it is not set.")
+    host: str = _setting("127.0.0.1", "Address that the HTTP server listens on.")
+    port: int = _setting(8160, "TCP port of the HTTP server; 0 takes a free one.")
+    bootstrap_key: str | None = _setting(None, "API key to create on an empty database; else the first start makes one and prints it once.")
+    secret_key: str | None = _setting(None, "Master key for secrets at rest; else one is made in the data directory, mode 0600.")
+    public_url: str | None = _setting(None, "How the world reaches this server, such as https://sms.example.com.")
+    allow_private_urls: bool = _setting(False, "Let webhooks and callbacks go to private and loopback addresses.")
+    database_connections: int = _setting(10, "Connections to the database at most.")
+    stop_seconds: float = _setting(30.0, "Time to finish what is in flight when asked to stop.")
+    log_level: str = _setting("info", "debug, info, warning or error.")
+    log_json: bool = _setting(False, "Write the log as JSON lines.")
+
+
+def load(environment: Mapping[str, str], config: Path | None = None, **given: Any) -> Settings:
+    """Settings from, in order of weight: `given` (None counts as not given), the environment, the TOML file, defaults.
+
+    Raises SettingError for unknown names and values that do not fit.
+    """
+    values: dict[str, Any] = {}
+    if config is not None:
+        values.update(_from_file(config))
+    known = {one.name: one for one in dataclasses.fields(Settings)}
+    for name in known:
+        if (text := environment.get(PREFIX + name.upper())) is not None:
+            values[name] = text
+    values.update({name: value for name, value in given.items() if value is not None})
+    if unknown := [name for name in values if name not in known]:
+        raise SettingError(f"unknown setting {unknown[0]}; there are: {', '.join(known)}")
+    settings = Settings(**{name: _fit(name, str(known[name].type), value) for name, value in values.items()})
+    _check(settings)
+    return settings
+
+
+def table() -> list[tuple[str, str, str, str]]:
+    """Name in the environment, type, default and meaning of every setting, for the reference."""
+    return [
+        (PREFIX + one.name.upper(), _type_name(str(one.type)), "" if one.default is None else str(one.default), one.metadata["doc"])
+        for one in dataclasses.fields(Settings)
+    ]  # fmt: skip
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingError(f"there is no configuration file {path}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingError(f"{path} is not TOML: {error}") from None
+
+
+def _type_name(annotation: str) -> str:
+    plain = annotation.removeprefix("<class '").removesuffix("'>").rpartition(".")[2]
+    return plain.partition(" ")[0]
+
+
+def _fit(name: str, annotation: str, value: Any) -> Any:
+    kind = _type_name(annotation)
+    try:
+        if kind == "bool":
+            return value if isinstance(value, bool) else _boolean(str(value))
+        return {"int": int, "float": float, "Path": Path}.get(kind, str)(value)
+    except ValueError:
+        raise SettingError(f"{PREFIX}{name.upper()}={value!r} is not a {kind}") from None
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() in _TRUE:
+        return True
+    if text.lower() in _FALSE:
+        return False
+    raise ValueError(text)
+
+
+def _check(settings: Settings) -> None:
+    if not 0 <= settings.port <= 65535:
+        raise SettingError(f"ONESIXTY_PORT={settings.port} is not a port: use 0 to 65535")
+    if settings.log_level.lower() not in ("debug", "info", "warning", "error"):
+        raise SettingError("ONESIXTY_LOG_LEVEL is debug, info, warning or error")
+    if settings.database_connections < 4:
+        raise SettingError("ONESIXTY_DATABASE_CONNECTIONS must be at least 4")
+    key = settings.bootstrap_key
+    if key is not None and not (key.startswith(("os_live_", "os_test_")) and len(key) >= 24):
+        raise SettingError("ONESIXTY_BOOTSTRAP_KEY must begin with os_live_ and have at least 24 characters")
