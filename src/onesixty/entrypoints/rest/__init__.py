@@ -1,0 +1,1 @@
+"""Our own HTTP API, version 1: one file for each resource."""

@@ -1,0 +1,69 @@
+"""What the HTTP door needs of the platform, and who is asking."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Depends, Request
+
+from onesixty.kit.clock import Clock
+from onesixty.kit.problems import Problem
+from onesixty.kit.secrets import Sealer, key_hash
+from onesixty.messages.types import Caller
+from onesixty.records.snapshot import SnapshotKeeper
+from onesixty.storage.database import Database
+
+BODY_MOST = 8 * 1024 * 1024  # a batch of 10,000 with long texts
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The parts of the platform behind the door, wired by `app.py`; kept in `request.app.state.context`."""
+
+    database: Database
+    keeper: SnapshotKeeper
+    sealer: Sealer
+    clock: Clock
+    acceptor: Any  # messages.accept.Acceptor
+    carrier_states: Callable[[], dict[int, dict[str, Any]]]  # live state by carrier number
+    wake_webhooks: Callable[[], None]
+    is_ready: Callable[[], Awaitable[list[str]]]  # reasons why not, empty when it is
+    allow_private_urls: bool
+
+
+def context_of(request: Request) -> Context:
+    """FastAPI dependency: the context."""
+    context: Context = request.app.state.context
+    return context
+
+
+def authenticate(context: Context, header: str | None) -> Caller:
+    """The caller behind an `Authorization: Bearer` header; raises Problem `unauthorized`."""
+    scheme, _, text = (header or "").partition(" ")
+    if scheme.lower() != "bearer" or not text:
+        raise Problem("unauthorized", "no API key was sent", headers={"WWW-Authenticate": "Bearer"})
+    key = context.keeper.book.keys.get(key_hash(text.strip()))
+    if key is None or (key.expires_at and key.expires_at <= context.clock.now()):
+        raise Problem(
+            "unauthorized",
+            "this API key is unknown, revoked or expired",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+    return Caller(key.account_id, key.test, key.scopes, key.id)
+
+
+def require(caller: Caller, scope: str) -> None:
+    """Raise Problem `forbidden` unless the key has the scope or `*`."""
+    if scope not in caller.scopes and "*" not in caller.scopes:
+        raise Problem("forbidden", f"this needs a key with the scope {scope}")
+
+
+def needs(scope: str) -> Any:
+    """FastAPI dependency: the authenticated Caller, whose key has the scope."""
+
+    def caller(request: Request) -> Caller:
+        found = authenticate(context_of(request), request.headers.get("authorization"))
+        require(found, scope)
+        return found
+
+    return Depends(caller)
