@@ -87,7 +87,8 @@ class Session(Generic[Token]):
         # An SMSC we dialled ourselves may send messages right behind its bind_resp.
         self._framer = Framer(CAP_BEFORE_BIND if side is Side.SMSC else CAP_BOUND)
         self._outgoing: list[bytes] = []
-        self._next_sequence = 1
+        self.next_sequence = 1
+        """Of our next request, unless it is still in use when the numbers come round again."""
         # Both in the order of their time, so a sweep stops at the first that is not due.
         self._pending: dict[int, tuple[int, float, Token]] = {}
         self._remembered: dict[int, tuple[int, float, Token]] = {}
@@ -96,21 +97,11 @@ class Session(Generic[Token]):
         self._peer_unbind: Pdu | None = None
         self._heard = now
         self._enquired: float | None = None
-        self._enquiry_sequence = 0
+        self._enquiry_sequence = -1
         self._misses = 0
         self._deadline: float | None = now + timers.bind_seconds
         self._deadline_reason = "no bind in time"
         self._bind_deadline = now + timers.bind_seconds
-
-    @property
-    def bound(self) -> bool:
-        """Whether messages may pass."""
-        return self.state in BOUND_STATES
-
-    @property
-    def closed(self) -> bool:
-        """Whether it is over: nothing is read or answered any more."""
-        return self.state is State.CLOSED
 
     @property
     def in_flight(self) -> int:
@@ -135,14 +126,14 @@ class Session(Generic[Token]):
 
     def stamp(self, pdu: Pdu, *, lenient: bool = False) -> bytes:
         """Number a request and encode it; after an EncodeError nothing has changed."""
-        sequence = self._next_sequence
+        sequence = self.next_sequence
         while sequence in self._pending or sequence in self._remembered:
             sequence = sequence + 1 if sequence < LAST_SEQUENCE else 1
         pdu.sequence = sequence
         if self.version < 0x34 and pdu.tlvs:
             pdu.tlvs = []  # SMPP 3.3 knows none
         frame = encode(pdu, lenient=lenient)
-        self._next_sequence = sequence + 1 if sequence < LAST_SEQUENCE else 1
+        self.next_sequence = sequence + 1 if sequence < LAST_SEQUENCE else 1
         return frame
 
     def send(self, command: int, sequence: int, frame: bytes, token: Token, now: float) -> None:
@@ -436,6 +427,10 @@ class Session(Generic[Token]):
 
     def _enter(self, state: State) -> None:
         self.state = state
+        self.bound = state in BOUND_STATES
+        """Whether messages may pass."""
+        self.closed = state is State.CLOSED
+        """Whether it is over: nothing is read or answered any more."""
         self._may_send = MAY_SEND[self.side][state]
         self._accepts = MAY_SEND[self.side.peer][state]
         self._takes = self._accepts & MESSAGES
