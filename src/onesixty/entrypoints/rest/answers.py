@@ -30,7 +30,11 @@ class JsonRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """As FastAPI's, with another request class."""
         answer = super().get_route_handler()
-        return lambda request: answer(_JsonRequest(request.scope, request.receive))
+
+        async def read(request: Request) -> Response:
+            return await answer(_JsonRequest(request.scope, request.receive))
+
+        return read
 
 
 class _JsonRequest(Request):
