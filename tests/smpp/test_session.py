@@ -277,13 +277,14 @@ def test_what_is_owed_is_answered_before_unbind() -> None:
 
 
 def test_unbind_is_answered_although_something_stays_owed() -> None:
-    """After unbind_seconds the peer gets its unbind_resp, after the grace the session ends."""
+    """After half of unbind_seconds the peer gets its unbind_resp, after the grace it is over."""
     smsc = bound(Side.SMSC)
     smsc.receive(encode(submit(1)) + bare(Command.UNBIND, 0, 3), 0.0)
-    assert smsc.tick(4.9) == []
-    assert smsc.tick(5.0) == []
+    assert smsc.tick(2.4) == []
+    assert heads(smsc) == []
+    assert smsc.tick(2.5) == []
     assert heads(smsc) == [(Command.UNBIND_RESP, 0, 3)]
-    assert isinstance(smsc.tick(7.0)[0], Ended)
+    assert isinstance(smsc.tick(4.5)[0], Ended)
 
 
 def test_unbinds_that_cross_end_both_sides() -> None:

@@ -293,7 +293,7 @@ class _Line:
             bind.mode,
             phase,
             self._detail,
-            self._refusal,
+            0 if phase == "bound" else self._refusal,
             link.smsc_id if link else "",
             link.session.in_flight if link else 0,
             link.waiting if link else 0,
@@ -305,7 +305,6 @@ class _Line:
             self._phase = "connecting"
             seconds = await self._connect_once()
             if not self._stopping:
-                self._phase = "waiting"
                 await self.client.clock.sleep(seconds)
         self._phase = "stopped"
 
@@ -320,9 +319,8 @@ class _Line:
 
     def ended(self, link: ClientLink) -> None:
         """The connection is gone."""
-        self.link, self._phase = None, "stopped" if self._stopping else "waiting"
-        self._detail, self._refusal = link.reason, link.refusal
-        self.client.events.on_change()
+        self.link = None
+        self._note_end(link.reason, link.refusal)
 
     async def _connect_once(self) -> float:
         """One connection from its attempt to its loss; how long to wait before the next."""
@@ -336,8 +334,15 @@ class _Line:
                 )
         except (OSError, ValueError) as error:  # ValueError: a host name that is none
             link.abort()
-            self._detail, self._refusal = str(error) or type(error).__name__, 0
+            detail = str(error) or type(error).__name__
+            late = isinstance(error, TimeoutError)
+            self._note_end("no connection in time" if late else detail, 0)
             return self._backoff.delay()
         await link.lost.wait()
         stood = 0.0 if link.bound_at is None else clock.monotonic() - link.bound_at
         return self._backoff.delay(bound_seconds=stood, refusal=link.refusal)
+
+    def _note_end(self, detail: str, refusal: int) -> None:
+        self._phase = "stopped" if self._stopping else "waiting"
+        self._detail, self._refusal = detail, refusal
+        self.client.events.on_change()

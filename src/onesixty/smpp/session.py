@@ -363,7 +363,8 @@ class Session(Generic[Token]):
     def _take_unbind(self, pdu: Pdu, now: float, events: list[Event[Token]]) -> None:
         self._enter(State.UNBOUND)
         self._peer_unbind = pdu
-        wait = self._timers.unbind_seconds if self.owed else UNBOUND_GRACE_SECONDS
+        # Half of what a peer with our timers waits for its unbind_resp.
+        wait = self._timers.unbind_seconds / 2 if self.owed else UNBOUND_GRACE_SECONDS
         self._set_deadline(now + wait, "the peer unbound")
         events.append(PeerUnbound())
         if not self.owed:
