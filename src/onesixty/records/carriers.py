@@ -12,6 +12,7 @@ from onesixty.carriers.contract import CarrierSpec, SettingField
 from onesixty.records.snapshot import CarrierRecord
 from onesixty.storage.database import Connection, Rows
 
+SANDBOX: Final = "sandbox"  # the first account's: messages of test keys go there
 _LARGEST: Final = 2**53  # what every JSON reader keeps exact; not-a-number and infinity fail too
 _COLUMNS = (
     "id, public_id, account_id, name, kind, settings, secrets, enabled, paused, rate_per_second, created_at, updated_at"
@@ -155,8 +156,10 @@ async def reachable(tx: Connection, account_id: int, wanted: list[str]) -> dict[
 
 
 def _wrong(field: SettingField, value: Any) -> str | None:
+    if field.required and value in (None, ""):
+        return f"{field.name} is required: {field.title}"
     if value is None:
-        return f"{field.name} is required: {field.title}" if field.required else None
+        return None
     if field.kind in ("text", "secret"):
         if not isinstance(value, str) or not _is_storable(value):
             return f"{field.name} must be text"

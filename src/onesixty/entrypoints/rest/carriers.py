@@ -8,11 +8,12 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from onesixty.carriers import registry
-from onesixty.carriers.contract import CarrierSpec
+from onesixty.carriers.contract import CarrierConfig, CarrierSpec
 from onesixty.entrypoints.rest.answers import IDEMPOTENT, JsonRoute, Listing, json, once
 from onesixty.entrypoints.rest.context import Context, context_of, needs
 from onesixty.entrypoints.rest.problem_pages import problem_responses
 from onesixty.kit import ids, paging
+from onesixty.kit.chance import chance
 from onesixty.kit.problems import FieldError, Problem
 from onesixty.messages.render import timestamp
 from onesixty.messages.types import Caller
@@ -20,7 +21,8 @@ from onesixty.records import carriers, routes
 from onesixty.storage.database import Connection
 
 MASK: Final = "****"
-_RESERVED: Final = ("kinds",)  # a path of its own below /v1/carriers
+# A path of its own below /v1/carriers, and the carrier of test keys.
+_RESERVED: Final = ("kinds", carriers.SANDBOX)
 
 router = APIRouter(prefix="/v1/carriers", tags=["Carriers"], route_class=JsonRoute)
 
@@ -158,9 +160,9 @@ async def create_carrier(
     """It connects within a second. It sends nothing until a route leads to it."""
     spec = _spec(body.kind)
     if body.name in _RESERVED:
-        detail = f"{body.name} is a path of this API: choose another name"
+        detail = f"{body.name} has a meaning of its own: choose another name"
         raise Problem("invalid_request", detail, (FieldError("/name", "reserved", detail),))
-    settings, secrets = carriers.check(spec, _given(spec, body.settings, {}))
+    settings, secrets = _checked(spec, _merged(spec, body.settings, {}), context)
 
     async def work(tx: Connection) -> tuple[int, dict[str, Any]]:
         fields = body.model_dump() | {"settings": settings, "secrets": secrets}
@@ -241,6 +243,8 @@ async def remove_carrier(name: str, caller: Writer, context: Here) -> Response:
     """It disconnects. A carrier that routes still lead to stays: take it out of them first."""
     async with context.database.write() as tx:
         row = await _find(tx, caller, name)
+        if name == carriers.SANDBOX:
+            raise Problem("conflict", f"{name} stays: messages of test keys go there")
         used_by = await routes.using(tx, row["id"])
         if used_by:
             raise Problem("conflict", f"routes lead to {name}: {', '.join(used_by)}")
@@ -291,7 +295,8 @@ async def _change(name: str, caller: Caller, context: Context, changes: dict[str
         row = await _find(tx, caller, name)
         spec = _spec(row["kind"])
         old = row["settings"] | carriers.secrets_of(row["secrets"], context.sealer)
-        settings, secrets = carriers.check(spec, _given(spec, changes.pop("settings", {}), old))
+        given = _merged(spec, changes.pop("settings", {}), old)
+        settings, secrets = _checked(spec, given, context)
         fields = {key: row[key] for key in ("enabled", "paused", "rate_per_second")} | changes
         await carriers.update(
             tx, context.sealer, row["id"], fields | {"settings": settings, "secrets": secrets}
@@ -316,7 +321,21 @@ def _spec(kind: str) -> CarrierSpec:
     return spec
 
 
-def _given(spec: CarrierSpec, changes: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
+def _checked(
+    spec: CarrierSpec, given: dict[str, Any], context: Context
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Open and secret settings that a carrier can really be built with; raises Problem."""
+    settings, secrets = carriers.check(spec, given)
+    whole = {field.name: field.default for field in spec.fields} | settings | secrets
+    try:
+        spec.build(CarrierConfig(0, spec.kind, whole, context.clock, chance()))
+    except ValueError as error:
+        field = FieldError("/settings", "invalid", str(error))
+        raise Problem("invalid_request", str(error), (field,)) from error
+    return settings, secrets
+
+
+def _merged(spec: CarrierSpec, changes: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
     """Old settings with the changes: a masked secret keeps its value, null takes a value away."""
     hidden = {field.name for field in spec.fields if field.kind == "secret"}
     masked = {name for name, value in changes.items() if name in hidden and value == MASK}
@@ -341,7 +360,7 @@ def _shown(row: Any, context: Context) -> dict[str, Any]:
         "object": "carrier",
         "name": row["name"],
         "kind": row["kind"],
-        "settings": row["settings"] | dict.fromkeys(secrets, MASK),
+        "settings": row["settings"] | {name: value and MASK for name, value in secrets.items()},
         "enabled": row["enabled"],
         "paused": row["paused"],
         "rate_per_second": row["rate_per_second"],
@@ -360,9 +379,10 @@ def _state(row: Any, context: Context) -> dict[str, Any]:
 def _verdict(row: Any, state: dict[str, Any], up: bool) -> str:
     if not row["enabled"]:
         return 'it is disabled: PATCH it with {"enabled": true}'
-    if up and row["paused"]:
-        return "connected, but paused: nothing is submitted until it is resumed"
+    if row["paused"]:
+        return "it is paused: nothing is submitted until it is resumed"
     if up:
         return "connected"
-    details = [bind["detail"] for bind in state.get("binds", ()) if bind["detail"]]
-    return f"it is {state['status']}" + (f": {details[0]}" if details else "")
+    reasons = [state.get("detail"), *(bind["detail"] for bind in state.get("binds", ()))]
+    reason = next(filter(None, reasons), None)
+    return f"it is {state['status']}" + (f": {reason}" if reason else "")

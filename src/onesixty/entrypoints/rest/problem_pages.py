@@ -45,13 +45,18 @@ def problem_responses(*codes: str) -> dict[int | str, dict[str, Any]]:
     return responses | {"default": {"description": "Another problem", "content": _content()}}
 
 
-def add_schemas(openapi: dict[str, Any]) -> dict[str, Any]:
-    """The OpenAPI document with the schema that `problem_responses` refers to."""
-    schema = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas = openapi.setdefault("components", {}).setdefault("schemas", {})
-    schemas.update(schema.pop("$defs"))
-    schemas["ProblemDocument"] = schema
-    return openapi
+def _response(kinds: list[Kind]) -> dict[str, Any]:
+    examples = {
+        kind.code: {"summary": kind.title, "value": document(Problem(kind.code, kind.advice))}
+        for kind in kinds
+    }
+    content = _content()
+    content[MEDIA_TYPE]["examples"] = examples
+    return {"description": "; ".join(kind.title for kind in kinds), "content": content}
+
+
+def _content() -> dict[str, dict[str, Any]]:
+    return {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
 
 
 @router.get("/problems", response_class=HTMLResponse, summary="All problems")
@@ -80,18 +85,13 @@ async def show_problem(code: str) -> HTMLResponse:
     return HTMLResponse(_page(kind.title, _explanation(kind)))
 
 
-def _response(kinds: list[Kind]) -> dict[str, Any]:
-    examples = {
-        kind.code: {"summary": kind.title, "value": document(Problem(kind.code, kind.advice))}
-        for kind in kinds
-    }
-    content = _content()
-    content[MEDIA_TYPE]["examples"] = examples
-    return {"description": "; ".join(kind.title for kind in kinds), "content": content}
-
-
-def _content() -> dict[str, dict[str, Any]]:
-    return {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
+def add_schemas(openapi: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI document with the schema that `problem_responses` refers to."""
+    schema = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas = openapi.setdefault("components", {}).setdefault("schemas", {})
+    schemas.update(schema.pop("$defs"))
+    schemas["ProblemDocument"] = schema
+    return openapi
 
 
 def _explanation(kind: Kind) -> str:
