@@ -41,7 +41,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         directory = Path(os.environ.pop(_DIRECTORY))
         if (directory / "used").exists():
-            embedded.stop(embedded.start(directory))
+            embedded.discard(embedded.start(directory))
         shutil.rmtree(directory, ignore_errors=True)
 
 

@@ -59,9 +59,14 @@ class App:
 
     async def start(self) -> None:
         """Start every loop; carriers begin to connect."""
-        for gatherer in (self.acceptor.gatherer, self.settler.gatherer, self.receiver.gatherer, self.inbound.gatherer):
+        for gatherer in (
+            self.acceptor.gatherer,
+            self.settler.gatherer,
+            self.receiver.gatherer,
+            self.inbound.gatherer,
+        ):
             gatherer.start()
-        await self.deliverer.start()
+        self.deliverer.start()
         await self.carriers.run_once()
         for loop in self.loops:
             loop.start()
@@ -70,7 +75,12 @@ class App:
     async def stop(self) -> None:
         """Take nothing more, finish what is in flight, give back what is not, leave."""
         await self.carriers.stop(min(CARRIER_DRAIN_SECONDS, self.stop_seconds))
-        for gatherer in (self.acceptor.gatherer, self.settler.gatherer, self.receiver.gatherer, self.inbound.gatherer):
+        for gatherer in (
+            self.acceptor.gatherer,
+            self.settler.gatherer,
+            self.receiver.gatherer,
+            self.inbound.gatherer,
+        ):
             try:
                 async with asyncio.timeout(self.stop_seconds):
                     await gatherer.caught_up()
@@ -79,7 +89,7 @@ class App:
             await gatherer.stop()
         for loop in self.loops:
             await loop.stop()
-        await self.deliverer.stop()
+        await self.deliverer.stop(5.0)
         if self._listener is not None:
             await self._listener.close()
         await self.node.leave()
@@ -103,10 +113,17 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     inbound = InboundReceiver(database, clock, keeper)
     reconciler = Reconciler(database, clock, node.number)
     deliverer = Deliverer(
-        database, keeper, sealer, clock, luck, DeliverOptions(allow_private=settings.allow_private_urls)
+        database,
+        keeper,
+        sealer,
+        clock,
+        luck,
+        DeliverOptions(allow_private=settings.allow_private_urls),
     )
     handover = Handover(dispatcher, lease_book, node.number, deliverer.wake)
-    acceptor = Acceptor(database, keeper, sealer, clock, luck, handover=handover, sandbox_carrier=_sandbox(keeper))
+    acceptor = Acceptor(
+        database, keeper, sealer, clock, luck, handover=handover, sandbox_carrier=_sandbox(keeper)
+    )
     carrier_keeper = CarrierKeeper(keeper, sealer, clock, luck, dispatcher)
 
     # News goes up by these callbacks only.
@@ -150,23 +167,35 @@ async def bootstrap(tx: Connection, sealer: Sealer, key: str | None) -> str | No
     account_id = await accounts.create(tx, sealer, accounts.ROOT, None)
     settings, secrets = carriers.check(registry.SPECS["loopback"], {})
     await carriers.create(
-        tx, sealer, account_id, {"name": SANDBOX, "kind": "loopback", "settings": settings, "secrets": secrets}
+        tx,
+        sealer,
+        account_id,
+        {"name": SANDBOX, "kind": "loopback", "settings": settings, "secrets": secrets},
     )
-    made = await keys.create(tx, account_id, "first key", ["*"], text=key, test=bool(key and key.startswith("os_test_")))
+    made = await keys.create(
+        tx, account_id, "first key", ["*"], text=key, test=bool(key and key.startswith("os_test_"))
+    )
     return made.text
 
 
 def _sandbox(keeper: SnapshotKeeper) -> int:
     book = keeper.book
     root = next(account.id for account in book.accounts.values() if account.name == accounts.ROOT)
-    return next(one.id for one in book.carriers.values() if one.account_id == root and one.name == SANDBOX)
+    return next(
+        one.id for one in book.carriers.values() if one.account_id == root and one.name == SANDBOX
+    )
 
 
 class CarrierKeeper:
     """Keeps the lanes equal to the carriers on file: opens, reopens with new settings, pauses and closes."""
 
     def __init__(
-        self, keeper: SnapshotKeeper, sealer: Sealer, clock: Clock, luck: Chance, dispatcher: Dispatcher
+        self,
+        keeper: SnapshotKeeper,
+        sealer: Sealer,
+        clock: Clock,
+        luck: Chance,
+        dispatcher: Dispatcher,
     ) -> None:
         self._keeper, self._sealer, self._clock, self._luck = keeper, sealer, clock, luck
         self._dispatcher = dispatcher
@@ -178,7 +207,11 @@ class CarrierKeeper:
         wanted = {one.id: one for one in self._keeper.book.carriers.values() if one.enabled}
         for number, record in list(self._running.items()):
             new = wanted.get(number)
-            if new is None or (new.settings, new.secrets, new.kind) != (record.settings, record.secrets, record.kind):
+            if new is None or (new.settings, new.secrets, new.kind) != (
+                record.settings,
+                record.secrets,
+                record.kind,
+            ):
                 del self._running[number]
                 await self._dispatcher.close(number, CARRIER_DRAIN_SECONDS)
         for number, record in wanted.items():
@@ -195,12 +228,16 @@ class CarrierKeeper:
 
     async def stop(self, drain_seconds: float) -> None:
         """Close every lane."""
-        await asyncio.gather(*(self._dispatcher.close(number, drain_seconds) for number in list(self._running)))
+        await asyncio.gather(
+            *(self._dispatcher.close(number, drain_seconds) for number in list(self._running))
+        )
         self._running.clear()
 
     def states(self) -> dict[int, dict[str, Any]]:
         """Live state by carrier number, with why one could not be started."""
-        faults = {number: {"status": "faulty", "detail": text} for number, text in self._faults.items()}
+        faults = {
+            number: {"status": "faulty", "detail": text} for number, text in self._faults.items()
+        }
         return {**faults, **self._dispatcher.states()}
 
     async def _open(self, record: CarrierRecord) -> None:
@@ -217,7 +254,9 @@ class CarrierKeeper:
 
     def _build(self, record: CarrierRecord) -> Carrier:
         spec = registry.SPECS[record.kind]
-        settings = {one.name: one.default for one in spec.fields} | carriers.opened(record, self._sealer)
+        settings = {one.name: one.default for one in spec.fields} | carriers.opened(
+            record, self._sealer
+        )
         return spec.build(CarrierConfig(record.id, record.name, settings, self._clock, self._luck))
 
 
@@ -225,7 +264,12 @@ class Housekeeping:
     """What is looked after once in a while."""
 
     def __init__(
-        self, database: Database, clock: Clock, node: leases.Node, deliverer: Deliverer, inbound: InboundReceiver
+        self,
+        database: Database,
+        clock: Clock,
+        node: leases.Node,
+        deliverer: Deliverer,
+        inbound: InboundReceiver,
     ) -> None:
         self._database, self._clock, self._node = database, clock, node
         self._deliverer, self._inbound = deliverer, inbound

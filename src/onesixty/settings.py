@@ -23,14 +23,27 @@ def _setting(default: Any, doc: str) -> Any:
 class Settings:
     """The settings of one process. In the environment `ONESIXTY_<NAME>`, in a TOML file the name in lower case."""
 
-    data_dir: Path = _setting(Path("onesixty-data"), "Where the embedded database, its key and its log live.")
-    database_url: str | None = _setting(None, "A PostgreSQL of your own, 15 or newer; the embedded one when it is not set.")
+    data_dir: Path = _setting(
+        Path("onesixty-data"), "Where the embedded database, its key and its log live."
+    )
+    database_url: str | None = _setting(
+        None, "A PostgreSQL of your own, 15 or newer; the embedded one when it is not set."
+    )
     host: str = _setting("127.0.0.1", "Address that the HTTP server listens on.")
     port: int = _setting(8160, "TCP port of the HTTP server; 0 takes a free one.")
-    bootstrap_key: str | None = _setting(None, "API key to create on an empty database; else the first start makes one and prints it once.")
-    secret_key: str | None = _setting(None, "Master key for secrets at rest; else one is made in the data directory, mode 0600.")
-    public_url: str | None = _setting(None, "How the world reaches this server, such as https://sms.example.com.")
-    allow_private_urls: bool = _setting(False, "Let webhooks and callbacks go to private and loopback addresses.")
+    bootstrap_key: str | None = _setting(
+        None,
+        "API key to create on an empty database; else the first start makes one and prints it once.",
+    )
+    secret_key: str | None = _setting(
+        None, "Master key for secrets at rest; else one is made in the data directory, mode 0600."
+    )
+    public_url: str | None = _setting(
+        None, "How the world reaches this server, such as https://sms.example.com."
+    )
+    allow_private_urls: bool = _setting(
+        False, "Let webhooks and callbacks go to private and loopback addresses."
+    )
     database_connections: int = _setting(10, "Connections to the database at most.")
     stop_seconds: float = _setting(30.0, "Time to finish what is in flight when asked to stop.")
     log_level: str = _setting("info", "debug, info, warning or error.")
@@ -52,7 +65,9 @@ def load(environment: Mapping[str, str], config: Path | None = None, **given: An
     values.update({name: value for name, value in given.items() if value is not None})
     if unknown := [name for name in values if name not in known]:
         raise SettingError(f"unknown setting {unknown[0]}; there are: {', '.join(known)}")
-    settings = Settings(**{name: _fit(name, str(known[name].type), value) for name, value in values.items()})
+    settings = Settings(
+        **{name: _fit(name, str(known[name].type), value) for name, value in values.items()}
+    )
     _check(settings)
     return settings
 
@@ -106,4 +121,6 @@ def _check(settings: Settings) -> None:
         raise SettingError("ONESIXTY_DATABASE_CONNECTIONS must be at least 4")
     key = settings.bootstrap_key
     if key is not None and not (key.startswith(("os_live_", "os_test_")) and len(key) >= 24):
-        raise SettingError("ONESIXTY_BOOTSTRAP_KEY must begin with os_live_ and have at least 24 characters")
+        raise SettingError(
+            "ONESIXTY_BOOTSTRAP_KEY must begin with os_live_ and have at least 24 characters"
+        )

@@ -21,14 +21,18 @@ class Submission:
     carrier_id: int
     attempt: int  # from 1
     priority: int  # 0 first; the number of the category
-    sender: str | None  # as given: E.164 with +, short code or alphanumeric; None leaves it to the carrier
+    sender: (
+        str | None
+    )  # as given: E.164 with +, short code or alphanumeric; None leaves it to the carrier
     recipient: str  # E.164 with +
     body: str
     encoding: str  # "gsm7", "ucs2" or "latin1", as decided when it was accepted
     segments: int
     expires_at: datetime
     lease_id: UUID
-    parts_accepted: int = 0  # parts that the carrier has from an earlier attempt; they are not sent again
+    parts_accepted: int = (
+        0  # parts that the carrier has from an earlier attempt; they are not sent again
+    )
     fallbacks: Sequence[int] = ()  # carriers to try after this one
     test: bool = False
 
@@ -60,7 +64,9 @@ class PartAnswer:
     part: int
     kind: OutcomeKind
     carrier_message_id: str = ""
-    match_key: str = ""  # normal form by which receipts are matched; empty when there is nothing to match
+    match_key: str = (
+        ""  # normal form by which receipts are matched; empty when there is nothing to match
+    )
     code: str = ""  # the carrier's own code, such as "0x0B"
 
 

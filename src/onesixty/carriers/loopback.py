@@ -23,7 +23,14 @@ from onesixty.carriers.contract import (
     Submission,
 )
 from onesixty.kit import ids
-from onesixty.simulator.numbers import Answer, FirstAttempts, ReceiptStep, Scenario, State, scenario_for
+from onesixty.simulator.numbers import (
+    Answer,
+    FirstAttempts,
+    ReceiptStep,
+    Scenario,
+    State,
+    scenario_for,
+)
 from onesixty.sms.alphabet import Encoding
 from onesixty.sms.reassembly import Fragment
 
@@ -86,7 +93,9 @@ class LoopbackCarrier:
         def end(kind: OutcomeKind, **more: Any) -> None:
             if self._out.pop(id(one), None) is None:
                 return
-            names = {} if kind is OutcomeKind.UNKNOWN else {n: f"{ids.uuid7().hex}" for n in numbers}
+            names = (
+                {} if kind is OutcomeKind.UNKNOWN else {n: f"{ids.uuid7().hex}" for n in numbers}
+            )
             parts = [PartAnswer(n, kind, names.get(n, ""), names.get(n, "")) for n in numbers]
             report(Outcome(one, kind, at, self._clock.now(), parts, **more))
             if kind is OutcomeKind.ACCEPTED:
@@ -99,7 +108,9 @@ class LoopbackCarrier:
                 detail="the carrier never answered; it may have been sent")  # fmt: skip
 
         self._out[id(one)] = give_up
-        throttled = self._attempts.throttles(scenario, one.recipient, one.body, self._clock.monotonic())
+        throttled = self._attempts.throttles(
+            scenario, one.recipient, one.body, self._clock.monotonic()
+        )
         if throttled:
             self._later(0, lambda: end(
                 OutcomeKind.DEFERRED, error_code="carrier_throttled", error_class=ErrorClass.THROTTLE,
@@ -117,7 +128,9 @@ class LoopbackCarrier:
     def _schedule(self, one: Submission, scenario: Scenario, names: dict[int, str]) -> None:
         for number, name in names.items():
             for step in scenario.receipts_of(number):
-                self._later(step.after_seconds, lambda step=step, name=name: self._receipt(one, step, name))  # type: ignore[misc]
+                self._later(
+                    step.after_seconds, lambda step=step, name=name: self._receipt(one, step, name)
+                )  # type: ignore[misc]
         if scenario.reply is not None:
             text = scenario.reply
             self._later(scenario.reply_after_seconds, lambda: self._reply(one, text))
@@ -146,7 +159,9 @@ class LoopbackCarrier:
                 self._later(REDELIVER_SECONDS, lambda: self._reply(one, text))
 
         fragment = Fragment(Encoding.UCS2, text.encode("utf-16-be"))
-        inbound = Inbound(self._id, one.recipient, one.sender or "", fragment, self._clock.now(), acknowledge)
+        inbound = Inbound(
+            self._id, one.recipient, one.sender or "", fragment, self._clock.now(), acknowledge
+        )
         self._events.on_inbound([inbound])
 
     def _later(self, seconds: float, call: Callable[[], None]) -> None:

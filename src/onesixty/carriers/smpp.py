@@ -30,7 +30,9 @@ _log = structlog.get_logger()
 NOT_BOUND_RETRY_SECONDS: Final = 1.0
 _VERSIONS: Final = {"3.3": 0x33, "3.4": 0x34, "5.0": 0x50}
 _RECIPIENT: Final = frozenset({Status.RINVDSTADR, Status.RINVDSTTON, Status.RINVDSTNPI})
-_CONTENT: Final = frozenset({Status.RINVMSGLEN, Status.RINVSRCADR, Status.RINVEXPIRY, Status.RINVSCHED})
+_CONTENT: Final = frozenset(
+    {Status.RINVMSGLEN, Status.RINVSRCADR, Status.RINVEXPIRY, Status.RINVSCHED}
+)
 
 
 class SmppCarrier:
@@ -47,7 +49,12 @@ class SmppCarrier:
         )
         try:
             self._client = Client(
-                _binds(s), window=s["window"], timers=timers, clock=config.clock, chance=config.chance, events=self
+                _binds(s),
+                window=s["window"],
+                timers=timers,
+                clock=config.clock,
+                chance=config.chance,
+                events=self,
             )
         except EncodeError as error:
             raise ValueError(str(error)) from error
@@ -122,7 +129,11 @@ class SmppCarrier:
         if up != self._was_up:
             self._was_up = up
             details = [line.detail for line in self._client.state() if line.detail]
-            _log.info("carrier.up" if up else "carrier.down", carrier=self._config.name, detail=details[:1])
+            _log.info(
+                "carrier.up" if up else "carrier.down",
+                carrier=self._config.name,
+                detail=details[:1],
+            )
         if self._events:
             self._events.on_room()
 
@@ -135,16 +146,31 @@ class SmppCarrier:
         """What the answers to all parts of one submission come to."""
         one, answers = flight.submission, flight.answers
         first = one.parts_accepted + 1
-        parts = [self._part(first + index, answer) for index, answer in enumerate(answers) if answer]
+        parts = [
+            self._part(first + index, answer) for index, answer in enumerate(answers) if answer
+        ]
         outcome = Outcome(one, OutcomeKind.ACCEPTED, flight.at, now, parts)
         if any(part.kind is OutcomeKind.UNKNOWN for part in parts):
-            outcome.kind, outcome.error_code, outcome.error_class = OutcomeKind.UNKNOWN, "no_answer", ErrorClass.CARRIER
+            outcome.kind, outcome.error_code, outcome.error_class = (
+                OutcomeKind.UNKNOWN,
+                "no_answer",
+                ErrorClass.CARRIER,
+            )
             outcome.detail = "the carrier never answered; it may have been sent"
-        elif refused := next((a for a in answers if a and a.kind is AnswerKind.ANSWERED and a.status), None):
+        elif refused := next(
+            (a for a in answers if a and a.kind is AnswerKind.ANSWERED and a.status), None
+        ):
             _refused(outcome, refused)
         elif any(a and a.kind is AnswerKind.NOT_SENT for a in answers):
-            outcome.kind, outcome.error_code, outcome.error_class = OutcomeKind.DEFERRED, "not_connected", ErrorClass.CARRIER
-            outcome.detail, outcome.retry_after_seconds = "the carrier is not connected", NOT_BOUND_RETRY_SECONDS
+            outcome.kind, outcome.error_code, outcome.error_class = (
+                OutcomeKind.DEFERRED,
+                "not_connected",
+                ErrorClass.CARRIER,
+            )
+            outcome.detail, outcome.retry_after_seconds = (
+                "the carrier is not connected",
+                NOT_BOUND_RETRY_SECONDS,
+            )
             outcome.counts_as_attempt = False
         outcome.parts = [part for part in parts if part.code != _NEVER_LEFT]
         return outcome
@@ -177,7 +203,9 @@ class _Flight:
 
     __slots__ = ("_carrier", "_left", "_report", "_unknown", "answers", "at", "submission")
 
-    def __init__(self, submission: Submission, parts: int, carrier: SmppCarrier, report: Report, at: datetime) -> None:
+    def __init__(
+        self, submission: Submission, parts: int, carrier: SmppCarrier, report: Report, at: datetime
+    ) -> None:
         self.submission, self.at = submission, at
         self.answers: list[Answer | None] = [None] * parts
         self._carrier, self._report, self._left = carrier, report, parts
@@ -236,7 +264,11 @@ def _binds(s: Any) -> list[Bind]:
         context = ssl.create_default_context()
         if not s["tls_verify"]:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    modes = [BindMode.TRANSCEIVER] if s["bind"] == "transceiver" else [BindMode.TRANSMITTER, BindMode.RECEIVER]
+    modes = (
+        [BindMode.TRANSCEIVER]
+        if s["bind"] == "transceiver"
+        else [BindMode.TRANSMITTER, BindMode.RECEIVER]
+    )
     return [
         Bind(
             host=s["host"], port=s["port"], system_id=s["system_id"], password=s["password"],

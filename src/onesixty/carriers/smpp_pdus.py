@@ -40,7 +40,9 @@ class PduBuilder:
     def submits(self, one: Submission, now: datetime) -> list[Pdu]:
         """One submit_sm for each part that the carrier does not have yet."""
         encoding = _ENCODINGS[one.encoding]
-        plan = segments.plan(one.body, encoding=encoding, concatenation=self._concatenation, max_segments=255)
+        plan = segments.plan(
+            one.body, encoding=encoding, concatenation=self._concatenation, max_segments=255
+        )
         fields = self._fields(one, encoding, now)
         total = len(plan.pieces)
         if total == 1:
@@ -62,9 +64,7 @@ class PduBuilder:
         """The normal form of an id from a submit_sm_resp."""
         return match_key(message_id, self._answer_form)
 
-    def receipt(
-        self, pdu: Pdu, now: datetime, respond: Callable[[Pdu, int], None]
-    ) -> Receipt:
+    def receipt(self, pdu: Pdu, now: datetime, respond: Callable[[Pdu, int], None]) -> Receipt:
         """A receipt as the walk knows it."""
         parsed = receipts.parse_receipt(pdu)
         keys = dict.fromkeys(match_key(one, self._receipt_form) for one in parsed.ids)
@@ -90,13 +90,18 @@ class PduBuilder:
         if encoding is Encoding.GSM7 and not octets.isascii():
             encoding = Encoding.LATIN1  # the SMSC does not send the GSM alphabet unpacked
         reference = pdu.tlv_integer(Tag.SAR_MSG_REF_NUM)
-        total, sequence = pdu.tlv_integer(Tag.SAR_TOTAL_SEGMENTS), pdu.tlv_integer(Tag.SAR_SEGMENT_SEQNUM)
+        total, sequence = (
+            pdu.tlv_integer(Tag.SAR_TOTAL_SEGMENTS),
+            pdu.tlv_integer(Tag.SAR_SEGMENT_SEQNUM),
+        )
         sar = (reference, total, sequence) if reference is not None and total and sequence else None
         return Inbound(
             carrier_id=self._carrier_id,
             sender=international(pdu.text("source_addr"), pdu.number("source_addr_ton")),
             recipient=international(pdu.text("destination_addr"), pdu.number("dest_addr_ton")),
-            fragment=fragment(octets, encoding, udhi=bool(pdu.number("esm_class") & _UDHI), sar=sar),
+            fragment=fragment(
+                octets, encoding, udhi=bool(pdu.number("esm_class") & _UDHI), sar=sar
+            ),
             received_at=now,
             acknowledge=partial(_acknowledge, respond, pdu),
         )
@@ -130,7 +135,9 @@ class PduBuilder:
     ) -> Pdu:
         if len(user_data) > 254 or self._concatenation is segments.Concatenation.PAYLOAD:
             payload = Tlv(Tag.MESSAGE_PAYLOAD, user_data)
-            return Pdu(Command.SUBMIT_SM, fields={**fields, "esm_class": esm_class}, tlvs=[payload, *tlvs])
+            return Pdu(
+                Command.SUBMIT_SM, fields={**fields, "esm_class": esm_class}, tlvs=[payload, *tlvs]
+            )
         return Pdu(
             Command.SUBMIT_SM,
             fields={**fields, "esm_class": esm_class, "short_message": user_data},

@@ -9,7 +9,9 @@ import structlog
 def configure(level: str, *, as_json: bool) -> None:
     """Set up structlog for the process: JSON lines for machines, aligned text for people, on standard error."""
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=False)
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=False)
     )
     structlog.configure(
         processors=[

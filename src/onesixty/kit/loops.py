@@ -144,6 +144,12 @@ class Gatherer(Generic[T]):
             try:
                 return await self._write(batch)
             except Exception as error:
-                _log.exception("batch.failed", batch=self._name, items=len(batch), error=repr(error), wait=backoff)
+                _log.exception(
+                    "batch.failed",
+                    batch=self._name,
+                    items=len(batch),
+                    error=repr(error),
+                    wait=backoff,
+                )
                 await self._clock.sleep(backoff)
                 backoff = min(backoff * 2, BACKOFF_MOST_SECONDS)

@@ -6,13 +6,27 @@ REGISTRY = CollectorRegistry(auto_describe=True)
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 accepted = Counter("onesixty_messages_accepted", "Messages stored", registry=REGISTRY)
-refused = Counter("onesixty_messages_refused", "Messages refused at the door", ["code"], registry=REGISTRY)
-submitted = Counter("onesixty_messages_submitted", "Messages handed to a carrier", ["carrier"], registry=REGISTRY)
-outcomes = Counter("onesixty_outcomes", "Outcomes of submissions", ["carrier", "outcome"], registry=REGISTRY)
-receipts = Counter("onesixty_receipts", "Delivery receipts", ["carrier", "result"], registry=REGISTRY)
-inbound = Counter("onesixty_inbound", "Messages received from carriers", ["carrier"], registry=REGISTRY)
-deliveries = Counter("onesixty_webhook_deliveries", "Webhook attempts", ["result"], registry=REGISTRY)
-rescued = Counter("onesixty_rescued", "Messages of dead processes made uncertain", registry=REGISTRY)
+refused = Counter(
+    "onesixty_messages_refused", "Messages refused at the door", ["code"], registry=REGISTRY
+)
+submitted = Counter(
+    "onesixty_messages_submitted", "Messages handed to a carrier", ["carrier"], registry=REGISTRY
+)
+outcomes = Counter(
+    "onesixty_outcomes", "Outcomes of submissions", ["carrier", "outcome"], registry=REGISTRY
+)
+receipts = Counter(
+    "onesixty_receipts", "Delivery receipts", ["carrier", "result"], registry=REGISTRY
+)
+inbound = Counter(
+    "onesixty_inbound", "Messages received from carriers", ["carrier"], registry=REGISTRY
+)
+deliveries = Counter(
+    "onesixty_webhook_deliveries", "Webhook attempts", ["result"], registry=REGISTRY
+)
+rescued = Counter(
+    "onesixty_rescued", "Messages of dead processes made uncertain", registry=REGISTRY
+)
 accept_seconds = Histogram(
     "onesixty_accept_seconds", "From request to commit", buckets=_SECONDS, registry=REGISTRY
 )

@@ -17,7 +17,9 @@ def after(cursor: str | None) -> UUID | None:
         return None
     identifier = ids.from_text(_PREFIX, cursor)
     if identifier is None:
-        error = FieldError("/after", "not_a_cursor", "give the `next` of an earlier answer, unchanged")
+        error = FieldError(
+            "/after", "not_a_cursor", "give the `next` of an earlier answer, unchanged"
+        )
         raise Problem("invalid_request", "`after` is not a cursor", (error,))
     return identifier
 

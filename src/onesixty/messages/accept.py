@@ -74,9 +74,7 @@ class Acceptor:
         encode: Encode | None = None,
     ) -> Message | Refusal | idempotency.Answer:
         """Take one message. `encode` makes the answer that is kept under `claim`. Raises Problem `overloaded` or a conflict."""
-        decided = decide(
-            self._keeper.book, request, caller, self._clock.now(), self._pick(caller)
-        )
+        decided = decide(self._keeper.book, request, caller, self._clock.now(), self._pick(caller))
         if isinstance(decided, Refusal):
             metrics.refused.labels(decided.code).inc()
             return decided
@@ -139,17 +137,16 @@ class Acceptor:
 
     def preview(self, request: SendRequest, caller: Caller) -> Message | Refusal:
         """Decide as for a send, and store nothing."""
-        return decide(
-            self._keeper.book, request, caller, self._clock.now(), self._pick(caller)
-        )
+        return decide(self._keeper.book, request, caller, self._clock.now(), self._pick(caller))
 
     def _pick(self, caller: Caller) -> "Pick":
-        def pick(book: Snapshot, traits: routes.Traits) -> routes.Chosen | None:
-            if caller.test:
-                return routes.Chosen(0, self._sandbox, ())
-            return routes.choose(book, traits, self._handover.lanes.is_up, self._chance)
+        return self._pick_sandbox if caller.test else self._pick_route
 
-        return pick
+    def _pick_route(self, book: Snapshot, traits: routes.Traits) -> routes.Chosen | None:
+        return routes.choose(book, traits, self._handover.lanes.is_up, self._chance)
+
+    def _pick_sandbox(self, book: Snapshot, traits: routes.Traits) -> routes.Chosen | None:
+        return routes.Chosen(0, self._sandbox, ())
 
     async def _write(self, entries: list[_Entry]) -> None:
         entries = [entry for entry in entries if not entry.done.cancelled()]
@@ -176,7 +173,10 @@ class Acceptor:
         first: dict[tuple[int, str], _Entry] = {}
         again: list[_Entry] = []
         for entry in entries:
-            if entry.claim and first.setdefault((entry.claim.account_id, entry.claim.key), entry) is not entry:
+            if (
+                entry.claim
+                and first.setdefault((entry.claim.account_id, entry.claim.key), entry) is not entry
+            ):
                 again.append(entry)
         for entry in again:  # the same key twice in one batch: the later ones wait for the next
             storing.forget(entry.message)
@@ -245,7 +245,9 @@ def _route(book: Snapshot, message: Message, country: str | None, pick: Pick) ->
     chosen = pick(book, traits)
     if chosen is None:
         where = f"{message.recipient[:4]}… ({country or 'no country'})"
-        return Refusal("no_route", f"no enabled route and carrier match a message to {where}", "/to")
+        return Refusal(
+            "no_route", f"no enabled route and carrier match a message to {where}", "/to"
+        )
     message.route_id, message.carrier_id = chosen.route_id or None, chosen.carrier_id
     message.fallbacks = list(chosen.fallbacks)
     if message.send_at:

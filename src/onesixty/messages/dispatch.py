@@ -12,7 +12,15 @@ from typing import Any, Final
 
 import structlog
 
-from onesixty.carriers.contract import Carrier, ErrorClass, Inbound, Outcome, OutcomeKind, Receipt, Submission
+from onesixty.carriers.contract import (
+    Carrier,
+    ErrorClass,
+    Inbound,
+    Outcome,
+    OutcomeKind,
+    Receipt,
+    Submission,
+)
 from onesixty.kit import ids, metrics
 from onesixty.kit.clock import Clock
 from onesixty.kit.loops import Loop
@@ -84,17 +92,21 @@ class Lane:
         self._held = 0  # reserved, in line, or at the carrier
         self._segments_out = 0
         self._capacity = 0
-        self.backlog = True  # the queue may hold messages for this lane
+        self.backlog = True  # more waits in the queue than the lane has room for
         self.paused = False
         self._bucket: Bucket | None = None
         self._until = 0.0  # no submits before this monotonic time: the carrier throttles
         self._pause = PAUSE_FIRST_SECONDS
         self._timer: asyncio.TimerHandle | None = None
-        self.loop = Loop(f"lane {carrier_id}", self.run_once, dispatcher.clock, idle_seconds=IDLE_SECONDS)
+        self.loop = Loop(
+            f"lane {carrier_id}", self.run_once, dispatcher.clock, idle_seconds=IDLE_SECONDS
+        )
 
     def limit(self, rate_per_second: int | None) -> None:
         """Set the carrier's rate, in segments per second; None for no limit."""
-        self._bucket = Bucket(rate_per_second, self._d.clock.monotonic()) if rate_per_second else None
+        self._bucket = (
+            Bucket(rate_per_second, self._d.clock.monotonic()) if rate_per_second else None
+        )
 
     def room(self) -> int:
         """Messages that the lane takes into memory now; 0 while its carrier takes none."""
@@ -108,7 +120,10 @@ class Lane:
 
     def reserve(self, priority: int) -> bool:
         """Take one place. While others wait in the queue only urgent messages may pass them."""
-        if (self.backlog and priority > Category.OTP) or self.room() <= 0:
+        if self.backlog and priority > Category.OTP:
+            return False
+        if self.room() <= 0:
+            self.backlog = True
             return False
         self._held += 1
         return True
@@ -255,14 +270,23 @@ def _message(row: Any) -> Message:
 class Dispatcher:
     """All lanes of this process, by carrier number."""
 
-    def __init__(self, database: Database, clock: Clock, leases: LeaseBook, node_number: int) -> None:
-        self.database, self.clock, self.leases, self.node_number = database, clock, leases, node_number
+    def __init__(
+        self, database: Database, clock: Clock, leases: LeaseBook, node_number: int
+    ) -> None:
+        self.database, self.clock, self.leases, self.node_number = (
+            database,
+            clock,
+            leases,
+            node_number,
+        )
         self.lanes: dict[int, Lane] = {}
         self.report: Callable[[Outcome], None] = lambda outcome: None
         self.on_receipts: Callable[[list[Receipt]], None] = lambda receipts: None
         self.on_inbound: Callable[[list[Inbound]], None] = lambda inbounds: None
 
-    async def open(self, carrier_id: int, carrier: Carrier, rate_per_second: int | None, paused: bool) -> None:
+    async def open(
+        self, carrier_id: int, carrier: Carrier, rate_per_second: int | None, paused: bool
+    ) -> None:
         """Start a carrier and its lane."""
         lane = Lane(carrier_id, carrier, self)
         lane.limit(rate_per_second)
@@ -287,7 +311,7 @@ class Dispatcher:
     def is_up(self, carrier_id: int) -> bool:
         """Whether the carrier is connected and not paused."""
         lane = self.lanes.get(carrier_id)
-        return lane is not None and not lane.paused and lane.carrier.state()["status"] == "up"
+        return lane is not None and not lane.paused and lane.carrier.is_up()
 
     def reserve(self, carrier_id: int, priority: int) -> bool:
         """Take one place of a lane."""
@@ -315,7 +339,6 @@ class Dispatcher:
         """Something came into the queue for these carriers."""
         for carrier_id in carrier_ids:
             if lane := self.lanes.get(carrier_id):
-                lane.backlog = True
                 lane.loop.wake()
 
     def states(self) -> dict[int, dict[str, Any]]:
@@ -330,4 +353,3 @@ def _untouched(one: Submission, clock: Clock) -> Outcome:
         one, OutcomeKind.DEFERRED, now, now, error_code="carrier_stopped", error_class=ErrorClass.CARRIER,
         detail="the carrier was stopped before it was sent", retry_after_seconds=0.0, counts_as_attempt=False,
     )  # fmt: skip
-

@@ -48,7 +48,9 @@ async def cancel(
     return {row["id"] for row in moved}, hooked
 
 
-async def cancellable_of_batch(tx: Connection, account_id: int, batch_id: UUID, most: int) -> list[UUID]:
+async def cancellable_of_batch(
+    tx: Connection, account_id: int, batch_id: UUID, most: int
+) -> list[UUID]:
     """Messages of a batch that still wait."""
     rows = await tx.fetch(
         "SELECT id FROM messages WHERE account_id = $1 AND id >= $2 AND batch_id = $2 AND status = ANY($3::smallint[])"

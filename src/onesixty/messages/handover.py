@@ -64,7 +64,9 @@ class Storing:
         self._hooked = 0
         reserve = handover.lanes.reserve
         for message in messages:
-            if message.status is Status.QUEUED and reserve(message.carrier_id or 0, message.category):
+            if message.status is Status.QUEUED and reserve(
+                message.carrier_id or 0, message.category
+            ):
                 message.status = Status.SENDING
 
     def forget(self, message: Message) -> None:

@@ -107,7 +107,11 @@ class InboundReceiver:
     async def _join(
         self, tx: Connection, whole: Sequence[Inbound], now: datetime, *, with_parts: bool = True
     ) -> int:
-        rows = [row for one in whole if (row := self._row(one.carrier_id, one.sender, one.recipient, [one.fragment], now))]
+        rows = [
+            row
+            for one in whole
+            if (row := self._row(one.carrier_id, one.sender, one.recipient, [one.fragment], now))
+        ]
         if with_parts:
             groups: dict[tuple[Any, ...], list[Any]] = {}
             for part in await tx.fetch(_TAKE_WHOLE, now - PARTS_WAIT):
@@ -115,7 +119,11 @@ class InboundReceiver:
             for group in groups.values():
                 first = group[0]
                 row = self._row(
-                    first["carrier_id"], first["sender"], first["recipient"], [_fragment(part) for part in group], now
+                    first["carrier_id"],
+                    first["sender"],
+                    first["recipient"],
+                    [_fragment(part) for part in group],
+                    now,
                 )
                 if row:
                     rows.append(row)
@@ -133,7 +141,11 @@ class InboundReceiver:
             return None
         assembled = assemble(fragments)
         encoding = fragments[0].encoding
-        body = assembled.octets.hex() if encoding is Alphabet.BINARY else assembled.text.replace("\0", "")
+        body = (
+            assembled.octets.hex()
+            if encoding is Alphabet.BINARY
+            else assembled.text.replace("\0", "")
+        )
         return (
             carrier.account_id, ids.uuid7(), ids.uuid7(), int(_ENCODINGS.get(encoding, Encoding.GSM7)),
             fragments[0].total, carrier_id, sender, recipient, body, "parts_missing" if assembled.missing else None, now,

@@ -55,7 +55,9 @@ class Node:
     async def register(cls, url: str, name: str) -> "Node":
         """Take a number and its lock on a connection of its own."""
         connection = await asyncpg.connect(url)
-        number = await connection.fetchval("INSERT INTO nodes (name) VALUES ($1) RETURNING id", name)
+        number = await connection.fetchval(
+            "INSERT INTO nodes (name) VALUES ($1) RETURNING id", name
+        )
         await connection.execute("SELECT pg_advisory_lock($1, $2)", LOCK_SPACE, number)
         return cls(connection, number)
 
@@ -63,7 +65,9 @@ class Node:
         """Take the lock again on a new connection when the old one is gone (the server was restarted)."""
         if self._connection.is_closed():
             self._connection = await asyncpg.connect(url)
-            await self._connection.execute("SELECT pg_advisory_lock($1, $2)", LOCK_SPACE, self.number)
+            await self._connection.execute(
+                "SELECT pg_advisory_lock($1, $2)", LOCK_SPACE, self.number
+            )
 
     async def leave(self) -> None:
         """Give the number back; to be called when no lease is out."""
@@ -93,6 +97,8 @@ WITH lost AS (
 )
 SELECT account_id, id, status AS type, sequence, callback FROM moved
 """
+
+
 async def rescue(database: Database, own_number: int, now: datetime) -> int:
     """Make what dead processes held uncertain; return how many messages. Safe to run in every process at once."""
     total = 0

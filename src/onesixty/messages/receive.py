@@ -207,7 +207,12 @@ def _fold(receipts: Sequence[Receipt], rows: Sequence[Any]) -> list[PartNews]:
         known = parts.get(key)
         if known is None:
             parts[key] = PartNews(
-                row["account_id"], *key, receipt.state, receipt.error, receipt.received_at, receipt.carrier_message_id
+                row["account_id"],
+                *key,
+                receipt.state,
+                receipt.error,
+                receipt.received_at,
+                receipt.carrier_message_id,
             )
         elif (state := later_receipt(known.state, receipt.state)) is not known.state:
             known.state, known.error, known.at = state, receipt.error, receipt.received_at

@@ -54,7 +54,9 @@ class Reconciler:
 
     def __init__(self, database: Database, clock: Clock, node_number: int) -> None:
         self._database, self._clock, self._node_number = database, clock, node_number
-        self._look_until = clock.monotonic() + YOUNG.total_seconds()  # some may be there from before our start
+        self._look_until = (
+            clock.monotonic() + YOUNG.total_seconds()
+        )  # some may be there from before our start
         self._rescue_at = clock.monotonic()
         self.wake_webhooks: Callable[[], None] = lambda: None
 
@@ -86,7 +88,9 @@ class Reconciler:
     async def _match(self, tx: Connection, statement: str) -> tuple[int, int]:
         now = self._clock.now()
         rows = _one_to_one(
-            await tx.fetch(statement, ids.first_at(now - YOUNG), ids.first_at(now - timedelta(days=4)))
+            await tx.fetch(
+                statement, ids.first_at(now - YOUNG), ids.first_at(now - timedelta(days=4))
+            )
         )
         if not rows:
             return 0, 0

@@ -18,10 +18,10 @@ DIRECTION_NAMES: Final = {int(direction): direction.name.lower() for direction i
 
 
 def timestamp(moment: datetime | None) -> str | None:
-    """RFC 3339 in UTC with milliseconds, such as 2026-11-22T15:30:00.000Z."""
+    """RFC 3339 with milliseconds, such as 2026-11-22T15:30:00.000Z; every time inside is in UTC."""
     if moment is None:
         return None
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 def message(record: Message | Any, book: Snapshot, status: int | None = None) -> dict[str, Any]:
@@ -66,9 +66,7 @@ def message(record: Message | Any, book: Snapshot, status: int | None = None) ->
     }
 
 
-def event(
-    row: Mapping[str, Any], account: UUID, data: dict[str, Any] | None
-) -> dict[str, Any]:
+def event(row: Mapping[str, Any], account: UUID, data: dict[str, Any] | None) -> dict[str, Any]:
     """The JSON object of an event row (id, type, sequence, at) with its data: a message as it was then, or its own."""
     return {
         "id": ids.to_text("evt", row["id"]),

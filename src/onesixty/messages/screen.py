@@ -1,6 +1,7 @@
 """The rules at acceptance: each step fills in messages or refuses them. Pure: no I/O, no clock, no chance of its own."""
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from onesixty.messages.types import Category, Encoding, Message, Refusal, SendRequest
@@ -23,6 +24,7 @@ _WANTED: Final[dict[str, segments.TextEncoding | None]] = {
     "ucs2": Alphabet.UCS2,
 }
 CATEGORY_NAMES: Final = {category: category.name.lower() for category in Category}
+_classify = lru_cache(4096)(classify)  # a customer has few senders and many messages
 
 
 def address(message: Message, request: SendRequest, account: Account) -> Refusal | str | None:
@@ -33,8 +35,10 @@ def address(message: Message, request: SendRequest, account: Account) -> Refusal
     message.recipient = number.e164
     sender = request.sender or account.default_sender
     if not sender:
-        return Refusal("sender_required", "give `from`, or set a default sender for the account", "/from")
-    checked = classify(sender)
+        return Refusal(
+            "sender_required", "give `from`, or set a default sender for the account", "/from"
+        )
+    checked = _classify(sender)
     if isinstance(checked, SenderError):
         return Refusal("invalid_sender", checked.message, "/from")
     message.sender = checked.value
@@ -64,7 +68,9 @@ def time(message: Message, request: SendRequest, now: datetime) -> Refusal | Non
     due = now
     if request.send_at is not None and request.send_at > now:
         if request.send_at - now > SCHEDULE_MOST:
-            return Refusal("send_at_out_of_range", "send_at is more than 400 days ahead", "/send_at")
+            return Refusal(
+                "send_at_out_of_range", "send_at is more than 400 days ahead", "/send_at"
+            )
         message.send_at = due = request.send_at
     message.expires_at = due + timedelta(seconds=request.validity_seconds)
     return None

@@ -114,7 +114,9 @@ def later_receipt(now: ReceiptState, then: ReceiptState) -> ReceiptState:
     """The state of a part after one more receipt: the first final one stays, except that DELIVERED and READ overrule."""
     if now not in RECEIPT_FINAL:
         return then if then in RECEIPT_FINAL or now is ReceiptState.NONE else max(now, then)
-    if then is ReceiptState.READ or (then is ReceiptState.DELIVERED and now is not ReceiptState.READ):
+    if then is ReceiptState.READ or (
+        then is ReceiptState.DELIVERED and now is not ReceiptState.READ
+    ):
         return then
     return now
 

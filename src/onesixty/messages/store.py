@@ -138,7 +138,11 @@ FILTERS: Final = tuple(_FILTERS)
 
 
 async def listing(
-    connection: Connection, account_id: int, filters: dict[str, Any], before: UUID | None, limit: int
+    connection: Connection,
+    account_id: int,
+    filters: dict[str, Any],
+    before: UUID | None,
+    limit: int,
 ) -> Rows:
     """Messages of an account, newest first. Time filters also bound the id, so that old partitions are left out."""
     conditions, arguments = ["account_id = $1"], [account_id]
@@ -207,10 +211,14 @@ async def insert_batch_row(
     )
 
 
-async def batch(connection: Connection, account_id: int, batch_id: UUID) -> tuple[Any, dict[int, int]] | None:
+async def batch(
+    connection: Connection, account_id: int, batch_id: UUID
+) -> tuple[Any, dict[int, int]] | None:
     """A batch's row and how many of its messages stand at each status, or None."""
     row = await connection.fetchrow(
-        "SELECT id, accepted, refused, created_at FROM batches WHERE account_id = $1 AND id = $2", account_id, batch_id
+        "SELECT id, accepted, refused, created_at FROM batches WHERE account_id = $1 AND id = $2",
+        account_id,
+        batch_id,
     )
     if row is None:
         return None

@@ -12,7 +12,11 @@ ROOT = "default"
 
 
 async def create(
-    tx: Connection, sealer: Sealer, name: str, parent_id: int | None, default_sender: str | None = None
+    tx: Connection,
+    sealer: Sealer,
+    name: str,
+    parent_id: int | None,
+    default_sender: str | None = None,
 ) -> int:
     """Make an account and return its number; raises Problem `conflict` when the name is taken."""
     identifier: int | None = await tx.fetchval(
@@ -74,7 +78,9 @@ async def find_below(tx: Connection, account_id: int, public_id: UUID) -> Any:
     return await tx.fetchrow(_BELOW + " WHERE a.public_id = $2", account_id, public_id)
 
 
-async def change_default_sender(tx: Connection, account_id: int, default_sender: str | None) -> None:
+async def change_default_sender(
+    tx: Connection, account_id: int, default_sender: str | None
+) -> None:
     """Set the sender of messages that name none; None takes it away."""
     await tx.execute(
         "UPDATE accounts SET default_sender = $2 WHERE id = $1", account_id, default_sender

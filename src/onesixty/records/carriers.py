@@ -14,16 +14,18 @@ from onesixty.storage.database import Connection, Rows
 
 SANDBOX: Final = "sandbox"  # the first account's: messages of test keys go there
 _LARGEST: Final = 2**53  # what every JSON reader keeps exact; not-a-number and infinity fail too
-_COLUMNS = (
-    "id, public_id, account_id, name, kind, settings, secrets, enabled, paused, rate_per_second, created_at, updated_at"
-)
+_COLUMNS = "id, public_id, account_id, name, kind, settings, secrets, enabled, paused, rate_per_second, created_at, updated_at"
 
 
 def check(spec: CarrierSpec, given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Validate settings by the kind's fields; return (open settings with defaults, secret settings). Raises Problem."""
     known = {field.name: field for field in spec.fields}
     errors = [
-        FieldError(f"/settings/{name}", "unknown_field", f"{spec.kind} has no setting {name}; it has: {', '.join(known)}")
+        FieldError(
+            f"/settings/{name}",
+            "unknown_field",
+            f"{spec.kind} has no setting {name}; it has: {', '.join(known)}",
+        )
         for name in given
         if name not in known
     ]
@@ -89,7 +91,9 @@ async def update(tx: Connection, sealer: Sealer, carrier_id: int, fields: dict[s
 
 async def remove(tx: Connection, carrier_id: int) -> None:
     """Take a carrier out of use; messages of the past keep naming it."""
-    await tx.execute("UPDATE carriers SET removed_at = now(), updated_at = now() WHERE id = $1", carrier_id)
+    await tx.execute(
+        "UPDATE carriers SET removed_at = now(), updated_at = now() WHERE id = $1", carrier_id
+    )
 
 
 async def find(tx: Connection, account_id: int, name: str) -> Any:
@@ -168,7 +172,11 @@ def _wrong(field: SettingField, value: Any) -> str | None:
     if field.kind == "boolean":
         return None if isinstance(value, bool) else f"{field.name} must be true or false"
     if field.kind == "choice":
-        return None if value in field.choices else f"{field.name} must be one of: {', '.join(field.choices)}"
+        return (
+            None
+            if value in field.choices
+            else f"{field.name} must be one of: {', '.join(field.choices)}"
+        )
     whole = field.kind == "integer"
     fits = isinstance(value, int if whole else (int, float)) and abs(value) <= _LARGEST
     if isinstance(value, bool) or not fits:

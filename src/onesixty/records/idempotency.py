@@ -35,7 +35,8 @@ def claim(account_id: int, key: str, method: str, path: str, body: bytes) -> Cla
     """The claim of a request; raises Problem when the key is empty, over 255 characters, or not printable ASCII."""
     if not 0 < len(key) <= LONGEST_KEY or not key.isascii() or not key.isprintable():
         raise Problem(
-            "invalid_request", f"Idempotency-Key must be 1 to {LONGEST_KEY} printable ASCII characters"
+            "invalid_request",
+            f"Idempotency-Key must be 1 to {LONGEST_KEY} printable ASCII characters",
         )
     digest = hashlib.sha256(f"{method} {path}\n".encode() + body).digest()
     return Claim(account_id, key, digest)
@@ -81,7 +82,9 @@ async def take(
             continue
         row = rows[one.account_id, one.key]
         if row["fingerprint"] != one.fingerprint:
-            found.append(Problem("idempotency_conflict", f"the key {one.key} came before with another body"))
+            found.append(
+                Problem("idempotency_conflict", f"the key {one.key} came before with another body")
+            )
         else:
             found.append(Answer(row["status_code"], sealer.open(row["answer"])))
     return found

@@ -64,7 +64,9 @@ class Considered:
     against: str | None
 
 
-def choose(book: Snapshot, traits: Traits, is_up: Callable[[int], bool], chance: Chance) -> Chosen | None:
+def choose(
+    book: Snapshot, traits: Traits, is_up: Callable[[int], bool], chance: Chance
+) -> Chosen | None:
     """The first route that matches and has an enabled carrier; None when there is none.
 
     The account's own routes come first, then its parent's. A carrier that is down is passed over while another is
@@ -94,7 +96,9 @@ def consider(book: Snapshot, traits: Traits) -> list[Considered]:
     return found
 
 
-def shares(book: Snapshot, route: RouteRecord, is_up: Callable[[int], bool]) -> list[tuple[int, float]]:
+def shares(
+    book: Snapshot, route: RouteRecord, is_up: Callable[[int], bool]
+) -> list[tuple[int, float]]:
     """The enabled carriers of a route, those that are up first, with the part of its messages that each gets now."""
     usable = [choice for choice in route.carriers if _enabled(book, choice.carrier_id)]
     usable.sort(key=lambda choice: not is_up(choice.carrier_id))
@@ -150,8 +154,13 @@ def _order(
         return [usable[0].carrier_id]
     if strategy == "weighted":
         # Each gets the key u^(1/w): sorting by it draws without replacement in proportion to the weights.
-        usable = sorted(usable, key=lambda choice: chance.random() ** (1 / choice.weight), reverse=True)
-    return [choice.carrier_id for choice in sorted(usable, key=lambda choice: not is_up(choice.carrier_id))]
+        usable = sorted(
+            usable, key=lambda choice: chance.random() ** (1 / choice.weight), reverse=True
+        )
+    return [
+        choice.carrier_id
+        for choice in sorted(usable, key=lambda choice: not is_up(choice.carrier_id))
+    ]
 
 
 def check_match(given: dict[str, Any]) -> dict[str, list[str]]:
@@ -253,7 +262,9 @@ async def using(tx: Connection, carrier_id: int) -> list[str]:
 
 async def remove(tx: Connection, route_id: int) -> None:
     """Take a route out of use."""
-    await tx.execute("UPDATE routes SET removed_at = now(), updated_at = now() WHERE id = $1", route_id)
+    await tx.execute(
+        "UPDATE routes SET removed_at = now(), updated_at = now() WHERE id = $1", route_id
+    )
 
 
 async def find(tx: Connection, account_id: int, name: str) -> Any:

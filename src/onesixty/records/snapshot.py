@@ -158,7 +158,11 @@ async def load(connection: Connection) -> Snapshot:
         accounts={row["id"]: Account(**row) for row in accounts},
         keys={
             row["hash"]: Key(
-                row["id"], row["account_id"], row["test"], frozenset(row["scopes"]), row["expires_at"]
+                row["id"],
+                row["account_id"],
+                row["test"],
+                frozenset(row["scopes"]),
+                row["expires_at"],
             )
             for row in keys
         },
@@ -183,7 +187,9 @@ async def _routes(connection: Connection) -> dict[int, tuple[RouteRecord, ...]]:
             position=row["position"],
             match={name: tuple(values) for name, values in row["match"].items()},
             strategy=row["strategy"],
-            carriers=tuple(Choice(entry["carrier_id"], entry["weight"]) for entry in row["carriers"]),
+            carriers=tuple(
+                Choice(entry["carrier_id"], entry["weight"]) for entry in row["carriers"]
+            ),
         )
         found.setdefault(record.account_id, []).append(record)
     return {account_id: tuple(routes) for account_id, routes in found.items()}

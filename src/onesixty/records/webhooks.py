@@ -1,4 +1,7 @@
-"""Webhook endpoints on file, the log of their deliveries, and replays. Another account's endpoint is not found."""
+"""Webhook endpoints on file, the log of their deliveries, and replays.
+
+Another account's endpoint is not found.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,7 +50,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryQuery:
-    """Which deliveries to list, newest first: those below an id, of one event, only failed attempts."""
+    """Which deliveries to list, newest first: those below an id, of one event, only failed
+    attempts.
+    """
 
     below: UUID | None = None
     event_id: UUID | None = None
@@ -57,7 +62,9 @@ class DeliveryQuery:
 
 @dataclass(frozen=True, slots=True)
 class ReplayQuery:
-    """Which events to send again, oldest first: of some types, in [since, until), above an id, only undelivered ones."""
+    """Which events to send again, oldest first: of some types, in [since, until), above an id, only
+    undelivered ones.
+    """
 
     types: tuple[int, ...] | None = None
     since: datetime | None = None
@@ -69,7 +76,10 @@ class ReplayQuery:
 async def create(
     tx: Connection, sealer: Sealer, account_id: int, new: NewEndpoint, now: datetime
 ) -> tuple[Any, bytes]:
-    """Make an endpoint; returns its row and its secret. Raises Problem `conflict` at ENDPOINTS_MOST."""
+    """Make an endpoint; returns its row and its secret.
+
+    Raises Problem `conflict` at ENDPOINTS_MOST.
+    """
     secret = new.secret or token_bytes(SECRET_OCTETS)
     row = await tx.fetchrow(
         "INSERT INTO webhook_endpoints (public_id, account_id, url, description, event_mask, secret, created_at,"
@@ -112,7 +122,10 @@ async def get(tx: Connection, account_id: int, public_id: UUID) -> Any:
 async def update(
     tx: Connection, account_id: int, public_id: UUID, change: Change, now: datetime
 ) -> Any:
-    """Change an endpoint and return its row; a new URL or `enabled` starts with a clean slate. Raises `not_found`."""
+    """Change an endpoint and return its row; a new URL or `enabled` starts with a clean slate.
+
+    Raises `not_found`.
+    """
     row = await tx.fetchrow(
         "UPDATE webhook_endpoints SET url = coalesce($3, url), event_mask = coalesce($4, event_mask),"
         " description = coalesce($5, description), updated_at = $7,"
@@ -134,7 +147,10 @@ async def update(
 
 
 async def remove(tx: Connection, account_id: int, public_id: UUID, now: datetime) -> None:
-    """Take an endpoint off file; what waits for it is dropped by the deliverer. Raises `not_found`."""
+    """Take an endpoint off file; what waits for it is dropped by the deliverer.
+
+    Raises `not_found`.
+    """
     row = await tx.fetchrow(
         f"UPDATE webhook_endpoints SET removed_at = $3, updated_at = $3 WHERE {_THIS} RETURNING id",
         account_id,
@@ -147,7 +163,10 @@ async def remove(tx: Connection, account_id: int, public_id: UUID, now: datetime
 async def rotate_secret(
     tx: Connection, sealer: Sealer, account_id: int, public_id: UUID, now: datetime
 ) -> tuple[Any, bytes]:
-    """Give an endpoint a new secret; the one before signs too for OLD_SECRET_KEPT. Raises `not_found`."""
+    """Give an endpoint a new secret; the one before signs too for OLD_SECRET_KEPT.
+
+    Raises `not_found`.
+    """
     secret = token_bytes(SECRET_OCTETS)
     row = await tx.fetchrow(
         "UPDATE webhook_endpoints SET old_secret = secret, old_secret_until = $4, secret = $3,"
@@ -162,7 +181,9 @@ async def rotate_secret(
 
 
 async def test(tx: Connection, account_id: int, endpoint: Any, now: datetime) -> UUID:
-    """Write a `webhook.test` event and its outbox row for this endpoint alone; returns the event's id."""
+    """Write a `webhook.test` event and its outbox row for this endpoint alone; returns the event's
+    id.
+    """
     event_id = ids.uuid7(int(now.timestamp() * 1000))
     data = {"webhook": ids.to_text("whk", endpoint["public_id"]), "url": endpoint["url"]}
     await tx.execute(
@@ -206,7 +227,9 @@ async def deliveries(
 async def replay_one(
     tx: Connection, account_id: int, endpoint_id: int, event_id: UUID, now: datetime
 ) -> bool:
-    """Send one event again, whatever types the endpoint takes; False when the account has no such event."""
+    """Send one event again, whatever types the endpoint takes; False when the account has no such
+    event.
+    """
     conditions, arguments = ["e.id = $5"], [event_id]
     return bool(await _replay(tx, (account_id, endpoint_id, now), conditions, arguments))
 
@@ -214,7 +237,10 @@ async def replay_one(
 async def replay(
     tx: Connection, account_id: int, endpoint_id: int, query: ReplayQuery, now: datetime
 ) -> list[UUID]:
-    """Send events again, at most REPLAY_MOST, oldest first; returns their ids. Only types that the endpoint takes."""
+    """Send events again, at most REPLAY_MOST, oldest first; returns their ids.
+
+    Only types that the endpoint takes.
+    """
     arguments: list[Any] = []
     conditions = ["(SELECT event_mask FROM webhook_endpoints WHERE id = $2) >> e.type & 1 = 1"]
     if endpoint_id == CALLBACKS:
@@ -264,7 +290,8 @@ async def disable(tx: Connection, number: int, reason: str, now: datetime) -> No
 
 
 _FAILED: Final = "(status_code IS NULL OR status_code NOT BETWEEN 200 AND 299)"
-# An event with a failed attempt at the endpoint and no successful one: given up, or waiting for its next attempt.
+# An event with a failed attempt at the endpoint and no successful one: given up, or waiting for its
+# next attempt.
 _UNDELIVERED: Final = f"""
     e.id IN (SELECT event_id FROM deliveries WHERE account_id = $1 AND endpoint_id = $2 AND {_FAILED})
     AND NOT EXISTS (SELECT FROM deliveries WHERE event_id = e.id AND endpoint_id = $2 AND NOT {_FAILED})

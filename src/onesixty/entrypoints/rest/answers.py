@@ -122,14 +122,20 @@ def replayed(kept: idempotency.Answer) -> Response:
     )
 
 
-def field_errors(errors: list[Any], prefix: tuple[str | int, ...] = ("body",)) -> tuple[FieldError, ...]:
+def field_errors(
+    errors: list[Any], prefix: tuple[str | int, ...] = ("body",)
+) -> tuple[FieldError, ...]:
     """pydantic's errors as field errors with JSON pointers; the first `prefix` of the location is left out."""
     found = []
     for error in errors:
-        location = [part for part in error["loc"] if part not in ("function-after", "function-before")]
+        location = [
+            part for part in error["loc"] if part not in ("function-after", "function-before")
+        ]
         if location[: len(prefix)] == list(prefix):
             location = location[len(prefix) :]
-        pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in location)
+        pointer = "".join(
+            f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in location
+        )
         detail = error["msg"].removeprefix("Value error, ")
         if error["type"] == "extra_forbidden":
             detail = "there is no such field: take it out, or look its name up in /docs"
@@ -148,7 +154,9 @@ def install(api: FastAPI) -> None:
     async def _invalid(request: Request, error: RequestValidationError) -> Response:
         errors = list(error.errors())
         if any(one["type"] == "json_invalid" for one in errors):
-            return problem(Problem("malformed_json", "the body is not valid JSON"), request.url.path)
+            return problem(
+                Problem("malformed_json", "the body is not valid JSON"), request.url.path
+            )
         found: list[FieldError] = []
         for one in errors:
             found.extend(field_errors([one], (one["loc"][0],)))
@@ -157,7 +165,9 @@ def install(api: FastAPI) -> None:
 
     @api.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
-        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "invalid_request")
+        code = {404: "not_found", 405: "method_not_allowed"}.get(
+            error.status_code, "invalid_request"
+        )
         text = f"{request.method} {request.url.path}: {error.detail}"
         return problem(Problem(code, text, headers=dict(error.headers or {})), request.url.path)
 

@@ -38,7 +38,9 @@ async def send_batch(request: Request, caller: Caller = needs("messages:write"))
     raw = await read_body(request)
     read = send_body.read_batch(raw, context.allow_private_urls)
     key = request.headers.get("idempotency-key")
-    claim = idempotency.claim(caller.account_id, key, "POST", PATH, raw) if key is not None else None
+    claim = (
+        idempotency.claim(caller.account_id, key, "POST", PATH, raw) if key is not None else None
+    )
     batch_id = ids.uuid7()
 
     def encode(results: Sequence[Message | Refusal]) -> idempotency.Answer:
@@ -51,7 +53,12 @@ async def send_batch(request: Request, caller: Caller = needs("messages:write"))
     return Response(_encode(batch_id, read, results), 202, None, "application/json")
 
 
-@router.get("/batches/{batch_id}", summary="Read a batch", response_model=Batch, responses=problem_responses("not_found"))
+@router.get(
+    "/batches/{batch_id}",
+    summary="Read a batch",
+    response_model=Batch,
+    responses=problem_responses("not_found"),
+)
 async def get_batch(
     batch_id: str, caller: Caller = needs("messages:read"), context: Context = Depends(context_of)
 ) -> Response:
@@ -59,7 +66,12 @@ async def get_batch(
     return answers.json(await _shown(context, caller, batch_id))
 
 
-@router.post("/batches/{batch_id}/cancel", summary="Cancel what is left of a batch", response_model=Batch, responses=problem_responses("not_found"))
+@router.post(
+    "/batches/{batch_id}/cancel",
+    summary="Cancel what is left of a batch",
+    response_model=Batch,
+    responses=problem_responses("not_found"),
+)
 async def cancel_batch(
     batch_id: str, caller: Caller = needs("messages:write"), context: Context = Depends(context_of)
 ) -> Response:
@@ -95,7 +107,9 @@ async def _shown(context: Context, caller: Caller, text: str) -> dict[str, Any]:
         "accepted": row["accepted"],
         "refused": row["refused"],
         "created_at": render.timestamp(row["created_at"]),
-        "statuses": {render.STATUS_NAMES[status]: count for status, count in sorted(counts.items())},
+        "statuses": {
+            render.STATUS_NAMES[status]: count for status, count in sorted(counts.items())
+        },
     }
 
 

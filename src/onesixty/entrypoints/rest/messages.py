@@ -10,7 +10,14 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from onesixty.carriers.contract import OutcomeKind, ReceiptState
 from onesixty.entrypoints.rest import answers, send_body
-from onesixty.entrypoints.rest.context import BODY_MOST, Context, authenticate, context_of, needs, require
+from onesixty.entrypoints.rest.context import (
+    BODY_MOST,
+    Context,
+    authenticate,
+    context_of,
+    needs,
+    require,
+)
 from onesixty.entrypoints.rest.problem_pages import problem_responses
 from onesixty.entrypoints.rest.schemas import Message as MessageSchema
 from onesixty.entrypoints.rest.schemas import MessagePage, Preview, Timeline
@@ -38,14 +45,18 @@ async def read_body(request: Request) -> bytes:
     return body
 
 
-async def send(context: Context, authorization: str | None, key: str | None, raw: bytes) -> Response:
+async def send(
+    context: Context, authorization: str | None, key: str | None, raw: bytes
+) -> Response:
     """Take one message: the whole of `POST /v1/messages` behind its decoding. Raises Problem."""
     caller = authenticate(context, authorization)
     require(caller, "messages:write")
     wanted, dry_run = send_body.read_send(raw, context.allow_private_urls)
     if dry_run:
         return answers.json(preview(context, caller, wanted))
-    claim = idempotency.claim(caller.account_id, key, "POST", PATH, raw) if key is not None else None
+    claim = (
+        idempotency.claim(caller.account_id, key, "POST", PATH, raw) if key is not None else None
+    )
 
     def encode(result: Sequence[Message | Refusal]) -> idempotency.Answer | None:
         one = result[0]
@@ -108,7 +119,12 @@ async def preview_message(request: Request, caller: Caller = needs("messages:rea
     return answers.json(preview(context_of(request), caller, wanted))
 
 
-@router.get("", summary="List messages", response_model=MessagePage, responses=problem_responses("invalid_request"))
+@router.get(
+    "",
+    summary="List messages",
+    response_model=MessagePage,
+    responses=problem_responses("invalid_request"),
+)
 async def list_messages(  # noqa: PLR0913 - each is a query parameter
     caller: Caller = needs("messages:read"),
     context: Context = Depends(context_of),
@@ -142,12 +158,19 @@ async def list_messages(  # noqa: PLR0913 - each is a query parameter
     }
     given = {name: value for name, value in filters.items() if value is not None}
     async with context.database.read() as connection:
-        rows = await store.listing(connection, caller.account_id, given, paging.after(after), limit + 1)
+        rows = await store.listing(
+            connection, caller.account_id, given, paging.after(after), limit + 1
+        )
     shown = [render.message(row, context.keeper.book) for row in rows]
     return answers.json(paging.page(shown, [row["id"] for row in rows], limit))
 
 
-@router.get("/{message_id}", summary="Read a message", response_model=MessageSchema, responses=problem_responses("not_found"))
+@router.get(
+    "/{message_id}",
+    summary="Read a message",
+    response_model=MessageSchema,
+    responses=problem_responses("not_found"),
+)
 async def get_message(
     message_id: str, caller: Caller = needs("messages:read"), context: Context = Depends(context_of)
 ) -> Response:
@@ -156,7 +179,12 @@ async def get_message(
     return answers.json(render.message(row, context.keeper.book))
 
 
-@router.get("/{message_id}/timeline", summary="All that happened to a message", response_model=Timeline, responses=problem_responses("not_found"))
+@router.get(
+    "/{message_id}/timeline",
+    summary="All that happened to a message",
+    response_model=Timeline,
+    responses=problem_responses("not_found"),
+)
 async def get_timeline(
     message_id: str, caller: Caller = needs("messages:read"), context: Context = Depends(context_of)
 ) -> Response:
@@ -180,19 +208,31 @@ async def get_timeline(
     )  # fmt: skip
 
 
-@router.post("/{message_id}/cancel", summary="Cancel a message", response_model=MessageSchema, responses=problem_responses("not_found", "conflict"))
+@router.post(
+    "/{message_id}/cancel",
+    summary="Cancel a message",
+    response_model=MessageSchema,
+    responses=problem_responses("not_found", "conflict"),
+)
 async def cancel_message(
-    message_id: str, caller: Caller = needs("messages:write"), context: Context = Depends(context_of)
+    message_id: str,
+    caller: Caller = needs("messages:write"),
+    context: Context = Depends(context_of),
 ) -> Response:
     """Possible as long as no carrier has it in hand; else 409 with its present status."""
     row = await _row(context, caller, message_id)
     async with context.database.write() as tx:
-        canceled, hooked = await ends.cancel(tx, caller.account_id, [row["id"]], context.clock.now())
+        canceled, hooked = await ends.cancel(
+            tx, caller.account_id, [row["id"]], context.clock.now()
+        )
     if hooked:
         context.wake_webhooks()
     row = await _row(context, caller, message_id)
     if not canceled and row["status"] != Status.CANCELED:
-        raise Problem("conflict", f"it is {render.STATUS_NAMES[row['status']]}: only scheduled and queued messages can be cancelled")
+        raise Problem(
+            "conflict",
+            f"it is {render.STATUS_NAMES[row['status']]}: only scheduled and queued messages can be cancelled",
+        )
     return answers.json(render.message(row, context.keeper.book))
 
 
@@ -277,5 +317,3 @@ def _receipt(context: Context, row: Any) -> dict[str, Any]:
         "raw": row["raw"],
         "received_at": render.timestamp(row["received_at"]),
     }
-
-

@@ -16,7 +16,9 @@ class MessageError(BaseModel):
     """Why a message did not arrive."""
 
     code: str
-    error_class: str | None = Field(None, alias="class", description="recipient, content, carrier, config, throttle, expired")
+    error_class: str | None = Field(
+        None, alias="class", description="recipient, content, carrier, config, throttle, expired"
+    )
     detail: str | None
     carrier_code: str | None = Field(description="In the carrier's own words")
 

@@ -1,10 +1,19 @@
 """The bodies of sends: pydantic at the door, `SendRequest` behind it."""
 
 from datetime import datetime
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 import orjson
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from onesixty.entrypoints.rest.answers import field_errors
 from onesixty.kit import http
@@ -21,28 +30,54 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
 
+def _small(metadata: dict[str, Any]) -> dict[str, Any]:
+    if len(orjson.dumps(metadata)) > METADATA_MOST_BYTES:
+        raise ValueError(f"it is over {METADATA_MOST_BYTES} bytes of JSON")
+    return metadata
+
+
+Tag = Annotated[str, Field(min_length=1, max_length=64)]
+Metadata = Annotated[dict[str, Any], AfterValidator(_small)]
+
+
 class SharedFields(_Strict):
     """What all messages of a batch may have in common."""
 
-    sender: str | None = Field(None, alias="from", max_length=64, description="A number, short code or alphanumeric sender ID; the account's default when left out.", examples=["ACME"])
+    sender: str | None = Field(
+        None,
+        alias="from",
+        max_length=64,
+        description="A number, short code or alphanumeric sender ID; the account's default when left out.",
+        examples=["ACME"],
+    )
     channel: Literal["auto", "sms"] = Field("auto", description="Only SMS for now.")
-    category: Literal["emergency", "otp", "transactional", "marketing"] = Field("transactional", description="What it is for; decides its priority.")
-    send_at: AwareDatetime | None = Field(None, description="When to send, with a UTC offset; at once when left out or past.")
-    validity_seconds: int = Field(86_400, ge=1, le=VALIDITY_MOST_SECONDS, description="After it the message is `expired`.")
-    encoding: Literal["auto", "gsm7", "ucs2"] = Field("auto", description="`auto` takes GSM-7 where the text allows, else UCS-2.")
-    smart_encoding: bool = Field(False, description="Replace look-alike characters where that keeps the text in GSM-7.")
-    max_segments: int = Field(10, ge=1, le=255, description="Refuse a text that needs more segments.")
-    tags: list[str] = Field(default_factory=list, max_length=20, description="Up to 20 tags of up to 64 characters.")
-    metadata: dict[str, Any] | None = Field(None, description="Up to 4 KB of JSON, given back in every event.")
-    callback_url: str | None = Field(None, max_length=2048, description="Events of this message are also sent there.")
-
-    @model_validator(mode="after")
-    def _bounded(self) -> Self:
-        if any(not 0 < len(tag) <= 64 for tag in self.tags):
-            raise ValueError("tags have 1 to 64 characters")
-        if self.metadata is not None and len(orjson.dumps(self.metadata)) > METADATA_MOST_BYTES:
-            raise ValueError(f"metadata is over {METADATA_MOST_BYTES} bytes of JSON")
-        return self
+    category: Literal["emergency", "otp", "transactional", "marketing"] = Field(
+        "transactional", description="What it is for; decides its priority."
+    )
+    send_at: AwareDatetime | None = Field(
+        None, description="When to send, with a UTC offset; at once when left out or past."
+    )
+    validity_seconds: int = Field(
+        86_400, ge=1, le=VALIDITY_MOST_SECONDS, description="After it the message is `expired`."
+    )
+    encoding: Literal["auto", "gsm7", "ucs2"] = Field(
+        "auto", description="`auto` takes GSM-7 where the text allows, else UCS-2."
+    )
+    smart_encoding: bool = Field(
+        False, description="Replace look-alike characters where that keeps the text in GSM-7."
+    )
+    max_segments: int = Field(
+        10, ge=1, le=255, description="Refuse a text that needs more segments."
+    )
+    tags: list[Tag] = Field(
+        default_factory=list, max_length=20, description="Up to 20 tags of up to 64 characters."
+    )
+    metadata: Metadata | None = Field(
+        None, description="Up to 4 KB of JSON, given back in every event."
+    )
+    callback_url: str | None = Field(
+        None, max_length=2048, description="Events of this message are also sent there."
+    )
 
 
 class SendBody(SharedFields):
@@ -51,7 +86,9 @@ class SendBody(SharedFields):
     to: str = Field(max_length=64, description="The recipient in E.164.", examples=["+14155550123"])
     body: str = Field(max_length=40_000, description="The text.", examples=["Your code is 481220."])
     reference: str | None = Field(None, max_length=255, description="Your own id for it.")
-    dry_run: bool = Field(False, description="Check and plan, but store and send nothing: answers 200.")
+    dry_run: bool = Field(
+        False, description="Check and plan, but store and send nothing: answers 200."
+    )
 
 
 class PreviewBody(SharedFields):
@@ -80,8 +117,12 @@ class BatchBody(SharedFields):
     """Either one `body` for many `recipients`, or a list of `messages` of their own."""
 
     body: str | None = Field(None, max_length=40_000, description="The text for all `recipients`.")
-    recipients: list[Any] | None = Field(None, max_length=BATCH_MOST, description="Objects of `to` and `reference`.")
-    messages: list[Any] | None = Field(None, max_length=BATCH_MOST, description="Whole messages, each as for a single send.")
+    recipients: list[Any] | None = Field(
+        None, max_length=BATCH_MOST, description="Objects of `to` and `reference`."
+    )
+    messages: list[Any] | None = Field(
+        None, max_length=BATCH_MOST, description="Whole messages, each as for a single send."
+    )
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
@@ -138,7 +179,9 @@ def _message(entry: Any, allow_private_urls: bool) -> SendRequest | Problem:
     try:
         one = _MESSAGE.validate_python(entry)
         if one.callback_url is not None:
-            http.check_url(one.callback_url, allow_private=allow_private_urls, pointer="/callback_url")
+            http.check_url(
+                one.callback_url, allow_private=allow_private_urls, pointer="/callback_url"
+            )
     except ValidationError as error:
         return _problem(error)
     except Problem as error:
@@ -179,4 +222,8 @@ def _problem(error: ValidationError) -> Problem:
     if errors[0]["type"] == "json_invalid":
         return Problem("malformed_json", errors[0]["msg"])
     found: tuple[FieldError, ...] = field_errors(list(errors), ())
-    return Problem("invalid_request", "; ".join(f"{one.pointer or 'body'}: {one.detail}" for one in found[:3]), found)
+    return Problem(
+        "invalid_request",
+        "; ".join(f"{one.pointer or 'body'}: {one.detail}" for one in found[:3]),
+        found,
+    )

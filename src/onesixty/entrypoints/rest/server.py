@@ -39,13 +39,29 @@ def create_api(context: Context) -> FastAPI:
     api.state.context = context
     answers.install(api)
     # batches before messages: /v1/messages/batch is a path of its own
-    for part in (batches, messages, carriers, routes, webhooks, events, keys, accounts, lookup, health, problem_pages):
+    for part in (
+        batches,
+        messages,
+        carriers,
+        routes,
+        webhooks,
+        events,
+        keys,
+        accounts,
+        lookup,
+        health,
+        problem_pages,
+    ):
         api.include_router(part.router)
 
     def openapi() -> dict[str, Any]:
         if api.openapi_schema is None:
             found = get_openapi(
-                title=api.title, version=api.version, description=api.description, routes=api.routes, openapi_version="3.1.0"
+                title=api.title,
+                version=api.version,
+                description=api.description,
+                routes=api.routes,
+                openapi_version="3.1.0",
             )
             components = found.setdefault("components", {})
             components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
