@@ -1,6 +1,6 @@
 """What the SMPP codec costs: `python benchmarks/codec.py` prints microseconds per operation.
 
-Each figure is the best of many short runs, which on a busy machine comes closest to the cost itself.
+Each figure is the best of many short runs: on a busy machine that comes closest to the cost itself.
 """
 
 import timeit
