@@ -77,6 +77,18 @@ def test_sequence_numbers_wrap_to_one_and_skip_what_is_open() -> None:
     assert [esme.request(submit(), "new", 0.0) for _ in range(3)] == [LAST_SEQUENCE, 1, first + 1]
 
 
+def test_sequence_numbers_rise_in_the_order_in_which_requests_leave() -> None:
+    """A request prepared before an enquire_link but sent after it has the higher number."""
+    esme = bound(Side.ESME)
+    prepared = esme.prepare(submit())
+    esme.tick(30.0)
+    esme.send(Command.SUBMIT_SM, prepared, "token", 30.0)
+    assert [(head[0], head[2]) for head in heads(esme)] == [
+        (Command.ENQUIRE_LINK, 2),
+        (Command.SUBMIT_SM, 3),
+    ]
+
+
 @pytest.mark.parametrize("sequence", [0, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF])
 def test_any_sequence_number_of_the_peer_is_echoed(sequence: int) -> None:
     """The peer's numbers come back unchanged, also those it should not use."""

@@ -82,6 +82,10 @@ Ticket = tuple[_Call, int]
 """A call and the place of a PDU in it: what a session returns with the answer."""
 
 
+_Parcel = tuple[int, bytes, Ticket]
+"""A request in the outbox: its command, and it itself without its number."""
+
+
 class Link(asyncio.Protocol):
     """A connection from its first octet to its loss; client and server fill in the hooks."""
 
@@ -95,7 +99,7 @@ class Link(asyncio.Protocol):
         """Why it is gone, or is being closed."""
         self._clock = clock
         self._transport: asyncio.Transport | None = None
-        self._outbox: deque[tuple[int, int, bytes, Ticket]] = deque()  # command, sequence, frame
+        self._outbox: deque[_Parcel] = deque()
         self._flush_due = False
         self._write_blocked = False
         self._reading = True
@@ -130,12 +134,10 @@ class Link(asyncio.Protocol):
             for index in range(len(pdus)):
                 on_answer(index, answer)
             return
-        call, stamp = _Call(on_answer, len(pdus)), self.session.stamp
-        frames = [stamp(pdu) for pdu in pdus]
-        self._outbox.extend(
-            (pdu.command, pdu.sequence, frame, (call, index))
-            for index, (pdu, frame) in enumerate(zip(pdus, frames, strict=True))
-        )
+        call, prepare = _Call(on_answer, len(pdus)), self.session.prepare
+        self._outbox += [
+            (pdu.command, prepare(pdu), (call, index)) for index, pdu in enumerate(pdus)
+        ]
         self._schedule_flush()
 
     def respond(
@@ -192,9 +194,9 @@ class Link(asyncio.Protocol):
         if outbox and not self._write_blocked:
             now = self._clock.monotonic()
             for _ in range(min(len(outbox), session.room)):
-                command, sequence, frame, ticket = outbox.popleft()
+                command, prepared, ticket = outbox.popleft()
                 ticket[0].waiting -= 1
-                session.send(command, sequence, frame, ticket, now)
+                session.send(command, prepared, ticket, now)
         if self._retire_at is not None and self._abort_at is None:
             self._go_on_retiring(self._retire_at)
         if data := session.take_outgoing():
@@ -311,8 +313,8 @@ class Link(asyncio.Protocol):
 
     def _call_off(self, call: _Call) -> None:
         """A message with a refused part shall not go out in its other parts."""
-        off = [parcel[3][1] for parcel in self._outbox if parcel[3][0] is call]
-        self._outbox = deque(parcel for parcel in self._outbox if parcel[3][0] is not call)
+        off = [ticket[1] for _, _, ticket in self._outbox if ticket[0] is call]
+        self._outbox = deque(parcel for parcel in self._outbox if parcel[2][0] is not call)
         call.waiting = 0
         answer = Answer(AnswerKind.NOT_SENT, detail="another PDU of the call was refused")
         for index in off:
@@ -321,10 +323,10 @@ class Link(asyncio.Protocol):
     def _return_outbox(self, reason: str) -> None:
         parcels, self._outbox = self._outbox, deque()
         answer = Answer(AnswerKind.NOT_SENT, detail=reason)
-        for parcel in parcels:
-            parcel[3][0].waiting = 0
-        for parcel in parcels:
-            parcel[3][0].on_answer(parcel[3][1], answer)
+        for _, _, (call, _) in parcels:
+            call.waiting = 0
+        for _, _, (call, index) in parcels:
+            call.on_answer(index, answer)
 
     # -- flow
 

@@ -51,6 +51,8 @@ UNBOUND_GRACE_SECONDS = 2.0
 """After our unbind_resp the peer closes; closing first could reset it away unread."""
 
 _HEADER = struct.Struct(">IIII")
+_UNBIND = _HEADER.pack(16, Command.UNBIND, 0, 0)
+_ENQUIRE_LINK = _HEADER.pack(16, Command.ENQUIRE_LINK, 0, 0)
 
 
 def effective_version(offered: int, supported: int) -> int:
@@ -124,45 +126,38 @@ class Session(Generic[Token]):
 
     # -- what we send
 
-    def stamp(self, pdu: Pdu, *, lenient: bool = False) -> bytes:
-        """Number a request and encode it; after an EncodeError nothing has changed."""
-        sequence = self.next_sequence
-        while sequence in self._pending or sequence in self._remembered:
-            sequence = sequence + 1 if sequence < LAST_SEQUENCE else 1
-        pdu.sequence = sequence
-        if self.version < 0x34 and pdu.tlvs:
-            pdu.tlvs = []  # SMPP 3.3 knows none
-        frame = encode(pdu, lenient=lenient)
-        self.next_sequence = sequence + 1 if sequence < LAST_SEQUENCE else 1
-        return frame
+    def prepare(self, pdu: Pdu, *, lenient: bool = False) -> bytes:
+        """Encode a request for `send`, which numbers it. EncodeError when that cannot be done."""
+        if self.version < 0x34 and pdu.tlvs:  # SMPP 3.3 knows none
+            pdu = Pdu(pdu.command, fields=pdu.fields)
+        return encode(pdu, lenient=lenient)
 
-    def send(self, command: int, sequence: int, frame: bytes, token: Token, now: float) -> None:
-        """Put a stamped request on the wire; its answer or its `TimedOut` brings `token` back."""
+    def send(self, command: int, prepared: bytes, token: Token, now: float) -> int:
+        """Put a request on the wire; its answer or its `TimedOut` brings `token` back.
+
+        Returns its sequence number: they rise in the order in which requests leave.
+        """
+        sequence = self._write_numbered(prepared)
         self._pending[sequence] = (command, now, token)
-        self._outgoing.append(frame)
+        return sequence
 
     def request(self, pdu: Pdu, token: Token, now: float) -> int:
-        """Stamp and send in one; the sequence number."""
-        frame = self.stamp(pdu)
-        self.send(pdu.command, pdu.sequence, frame, token, now)
-        return pdu.sequence
+        """Prepare and send in one; the sequence number."""
+        return self.send(pdu.command, self.prepare(pdu), token, now)
 
     def bind(self, pdu: Pdu, now: float, *, lenient: bool = False) -> None:
         """Ask to be bound: `Bound`, `BindRefused` or `Ended` will tell.
 
         `lenient` lets credentials pass that are longer than the specification allows.
         """
-        self._outgoing.append(self.stamp(pdu, lenient=lenient))
-        self._awaited = (pdu.command, pdu.sequence)
+        self._awaited = (pdu.command, self._write_numbered(self.prepare(pdu, lenient=lenient)))
         self._set_deadline(now + self._timers.bind_seconds, "no answer to the bind in time")
 
     def unbind(self, now: float) -> None:
         """Say goodbye; `Ended` follows with the answer or without one in time."""
         if not self.bound or self._awaited is not None:
             return
-        pdu = Pdu(Command.UNBIND)
-        self._outgoing.append(self.stamp(pdu))
-        self._awaited = (pdu.command, pdu.sequence)
+        self._awaited = (Command.UNBIND, self._write_numbered(_UNBIND))
         self._set_deadline(now + self._timers.unbind_seconds, "no answer to unbind in time")
 
     def answer(
@@ -415,9 +410,7 @@ class Session(Generic[Token]):
                 self._enquire(now)
 
     def _enquire(self, now: float) -> None:
-        pdu = Pdu(Command.ENQUIRE_LINK)
-        self._outgoing.append(self.stamp(pdu))
-        self._enquired, self._enquiry_sequence = now, pdu.sequence
+        self._enquired, self._enquiry_sequence = now, self._write_numbered(_ENQUIRE_LINK)
 
     # -- the state
 
@@ -442,6 +435,14 @@ class Session(Generic[Token]):
 
     def _set_deadline(self, at: float, reason: str) -> None:
         self._deadline, self._deadline_reason = at, reason
+
+    def _write_numbered(self, prepared: bytes) -> int:
+        sequence = self.next_sequence
+        while sequence in self._pending or sequence in self._remembered:
+            sequence = sequence + 1 if sequence < LAST_SEQUENCE else 1
+        self.next_sequence = sequence + 1 if sequence < LAST_SEQUENCE else 1
+        self._outgoing.append(prepared[:12] + sequence.to_bytes(4, "big") + prepared[16:])
+        return sequence
 
     def _bare(self, command: int, status: int, sequence: int) -> None:
         self._outgoing.append(_HEADER.pack(16, command, status, sequence))
