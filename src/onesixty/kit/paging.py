@@ -11,11 +11,16 @@ LIMIT_DEFAULT, LIMIT_MOST = 50, 1000
 _PREFIX = "cur"
 
 
-def after(cursor: str | None) -> UUID | None:
+def cursor(identifier: UUID) -> str:
+    """The cursor that stands for an id."""
+    return ids.to_text(_PREFIX, identifier)
+
+
+def after(text: str | None) -> UUID | None:
     """The id that a cursor stands for; raises Problem when it is not one of ours."""
-    if cursor is None:
+    if text is None:
         return None
-    identifier = ids.from_text(_PREFIX, cursor)
+    identifier = ids.from_text(_PREFIX, text)
     if identifier is None:
         error = FieldError(
             "/after", "not_a_cursor", "give the `next` of an earlier answer, unchanged"
@@ -29,5 +34,5 @@ def page(data: Sequence[dict[str, Any]], identifiers: Sequence[UUID], limit: int
     more = len(data) > limit
     return {
         "data": list(data[:limit]),
-        "next": ids.to_text(_PREFIX, identifiers[limit - 1]) if more else None,
+        "next": cursor(identifiers[limit - 1]) if more else None,
     }

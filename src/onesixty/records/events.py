@@ -39,19 +39,34 @@ ABOUT: Final[dict[str, str]] = {
 }
 
 
+# All, with the types of later versions; 63 bits, for PostgreSQL's bigint has a sign.
+EVERYTHING: Final = (1 << 63) - 1
+_MESSAGES: Final = (1 << 40) - 1
+
+
 def mask(names: list[str]) -> int:
-    """The bit mask of event type names; `*` and `message.*` stand for all and all message events. KeyError otherwise."""
+    """The bit mask of event type names; `*` stands for all, `message.*` for those of messages.
+
+    Both hold for types of later versions too. Raises KeyError for a name that is neither.
+    """
     bits = 0
     for name in names:
         if name == "*":
-            bits |= sum(1 << number for number in TYPES)
+            bits |= EVERYTHING
         elif name == "message.*":
-            bits |= sum(1 << number for number in MESSAGE_EVENTS)
+            bits |= _MESSAGES
         else:
             bits |= 1 << NUMBERS[name]
     return bits
 
 
 def names(bits: int) -> list[str]:
-    """The type names of a mask, in the order of their numbers."""
-    return [name for number, name in TYPES.items() if bits >> number & 1]
+    """The names that give a mask, in the order of their numbers."""
+    if bits == EVERYTHING:
+        return ["*"]
+    whole = bits & _MESSAGES == _MESSAGES
+    return ["message.*"] * whole + [
+        name
+        for number, name in TYPES.items()
+        if bits >> number & 1 and not (whole and number in MESSAGE_EVENTS)
+    ]

@@ -82,8 +82,9 @@ async def create(
     """
     secret = new.secret or token_bytes(SECRET_OCTETS)
     row = await tx.fetchrow(
-        "INSERT INTO webhook_endpoints (public_id, account_id, url, description, event_mask, secret, created_at,"
-        f" updated_at) SELECT $1, $2, $3, $4, $5, $6, $7, $7 WHERE (SELECT count(*) FROM webhook_endpoints"
+        "INSERT INTO webhook_endpoints (public_id, account_id, url, description, event_mask,"
+        " secret, created_at, updated_at) SELECT $1, $2, $3, $4, $5, $6, $7, $7"
+        " WHERE (SELECT count(*) FROM webhook_endpoints"
         f" WHERE account_id = $2 AND removed_at IS NULL) < $8 RETURNING {_COLUMNS}",
         ids.uuid7(),
         account_id,
@@ -127,14 +128,14 @@ async def update(
     Raises `not_found`.
     """
     row = await tx.fetchrow(
-        "UPDATE webhook_endpoints SET url = coalesce($3, url), event_mask = coalesce($4, event_mask),"
-        " description = coalesce($5, description), updated_at = $7,"
+        "UPDATE webhook_endpoints SET url = coalesce($3, url), updated_at = $7,"
+        " event_mask = coalesce($4, event_mask), description = coalesce($5, description),"
         " failing_since = CASE WHEN $6 OR $3 <> url THEN NULL ELSE failing_since END,"
-        " disabled_at = CASE $6::boolean WHEN true THEN NULL WHEN false THEN coalesce(disabled_at, $7)"
+        " disabled_at = CASE WHEN $6 THEN NULL WHEN NOT $6 THEN coalesce(disabled_at, $7)"
         " ELSE disabled_at END,"
-        " disabled_reason = CASE $6::boolean WHEN true THEN NULL"
-        " WHEN false THEN coalesce(disabled_reason, 'it was disabled by request') ELSE disabled_reason END"
-        f" WHERE {_THIS} RETURNING {_COLUMNS}",
+        " disabled_reason = CASE WHEN $6 THEN NULL"
+        " WHEN NOT $6 THEN coalesce(disabled_reason, 'it was disabled by request')"
+        f" ELSE disabled_reason END WHERE {_THIS} RETURNING {_COLUMNS}",
         account_id,
         public_id,
         change.url,
@@ -187,8 +188,9 @@ async def test(tx: Connection, account_id: int, endpoint: Any, now: datetime) ->
     event_id = ids.uuid7(int(now.timestamp() * 1000))
     data = {"webhook": ids.to_text("whk", endpoint["public_id"]), "url": endpoint["url"]}
     await tx.execute(
-        "WITH event AS (INSERT INTO events (account_id, id, type, sequence, data, at) VALUES ($1, $2, $3, 1, $4, $5))"
-        " INSERT INTO webhook_queue (event_id, endpoint_id, account_id, due_at) VALUES ($2, $6, $1, $5)",
+        "WITH event AS (INSERT INTO events (account_id, id, type, sequence, data, at)"
+        " VALUES ($1, $2, $3, 1, $4, $5)) INSERT INTO webhook_queue"
+        " (event_id, endpoint_id, account_id, due_at) VALUES ($2, $6, $1, $5)",
         account_id,
         event_id,
         events.NUMBERS["webhook.test"],
@@ -213,11 +215,11 @@ async def deliveries(
     if query.failed:
         conditions.append(_FAILED)
     rows: Rows = await tx.fetch(
-        "SELECT d.id, d.event_id, d.attempt, d.url, d.status_code, d.error, d.response, d.milliseconds, d.at,"
-        " d.next_attempt_at, event.type FROM (SELECT * FROM deliveries"
+        "SELECT d.*, event.type FROM (SELECT * FROM deliveries"
         f" WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ${len(arguments) + 1}) d"
-        " LEFT JOIN LATERAL (SELECT type FROM events WHERE account_id = d.account_id AND id = d.event_id LIMIT 1)"
-        " event ON true ORDER BY d.id DESC",
+        " LEFT JOIN LATERAL (SELECT type FROM events"
+        " WHERE account_id = d.account_id AND id = d.event_id LIMIT 1) event ON true"
+        " ORDER BY d.id DESC",
         *arguments,
         query.limit,
     )
@@ -264,7 +266,8 @@ async def note_failing(tx: Connection, since: Mapping[int, datetime]) -> None:
     """Put on file since when endpoints fail without a success."""
     await tx.execute(
         "UPDATE webhook_endpoints e SET failing_since = f.since"
-        " FROM unnest($1::int[], $2::timestamptz[]) AS f(id, since) WHERE e.id = f.id AND e.failing_since IS NULL",
+        " FROM unnest($1::int[], $2::timestamptz[]) AS f(id, since)"
+        " WHERE e.id = f.id AND e.failing_since IS NULL",
         list(since),
         list(since.values()),
     )
@@ -273,7 +276,8 @@ async def note_failing(tx: Connection, since: Mapping[int, datetime]) -> None:
 async def note_recovered(tx: Connection, numbers: list[int]) -> None:
     """Put on file that endpoints take deliveries again."""
     await tx.execute(
-        "UPDATE webhook_endpoints SET failing_since = NULL WHERE id = ANY($1) AND failing_since IS NOT NULL",
+        "UPDATE webhook_endpoints SET failing_since = NULL"
+        " WHERE id = ANY($1) AND failing_since IS NOT NULL",
         numbers,
     )
 
@@ -293,8 +297,11 @@ _FAILED: Final = "(status_code IS NULL OR status_code NOT BETWEEN 200 AND 299)"
 # An event with a failed attempt at the endpoint and no successful one: given up, or waiting for its
 # next attempt.
 _UNDELIVERED: Final = f"""
-    e.id IN (SELECT event_id FROM deliveries WHERE account_id = $1 AND endpoint_id = $2 AND {_FAILED})
-    AND NOT EXISTS (SELECT FROM deliveries WHERE event_id = e.id AND endpoint_id = $2 AND NOT {_FAILED})
+    e.id IN (
+        SELECT event_id FROM deliveries WHERE account_id = $1 AND endpoint_id = $2 AND {_FAILED}
+    ) AND NOT EXISTS (
+        SELECT FROM deliveries WHERE event_id = e.id AND endpoint_id = $2 AND NOT {_FAILED}
+    )
 """
 
 
@@ -304,10 +311,11 @@ async def _replay(
     # Callbacks exist only for messages that name a URL.
     rows = await tx.fetch(
         "WITH chosen AS (SELECT e.id FROM events e WHERE e.account_id = $1"
-        " AND ($2 <> 0 OR EXISTS (SELECT FROM messages m WHERE m.account_id = e.account_id AND m.id = e.message_id"
-        " AND m.callback_url IS NOT NULL))"
+        " AND ($2 <> 0 OR EXISTS (SELECT FROM messages m WHERE m.account_id = e.account_id"
+        " AND m.id = e.message_id AND m.callback_url IS NOT NULL))"
         f" AND {' AND '.join(conditions)} ORDER BY e.id LIMIT $4)"
-        " INSERT INTO webhook_queue (event_id, endpoint_id, account_id, due_at) SELECT id, $2, $1, $3 FROM chosen"
+        " INSERT INTO webhook_queue (event_id, endpoint_id, account_id, due_at)"
+        " SELECT id, $2, $1, $3 FROM chosen"
         " ON CONFLICT (event_id, endpoint_id) DO UPDATE SET due_at = excluded.due_at, attempts = 0"
         " RETURNING event_id",
         *about,

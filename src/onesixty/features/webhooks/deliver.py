@@ -1,0 +1,265 @@
+"""The deliverer: claims due rows of the outbox, posts their events, settles what became of them.
+
+At least once: a process that dies between the call and the settling leaves a lease that runs out,
+and the event is sent again under the same `webhook-id`.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+
+from onesixty.features.webhooks import attempts, health, outbox
+from onesixty.features.webhooks.client import Client
+from onesixty.features.webhooks.connection import Answer
+from onesixty.features.webhooks.outbox import CALLBACKS, Delivery
+from onesixty.features.webhooks.schedule import asked_wait
+from onesixty.features.webhooks.signing import Destination, Destinations, headers
+from onesixty.features.webhooks.targets import Target, Targets
+from onesixty.kit import ids, metrics
+from onesixty.kit.chance import Chance
+from onesixty.kit.clock import Clock
+from onesixty.kit.loops import Gatherer, Loop
+from onesixty.kit.secrets import Sealer
+from onesixty.records.snapshot import SnapshotKeeper
+from onesixty.storage.database import Database
+
+# Rows at a time. Small enough that the next claim is on its way while answers to the last come in.
+CLAIM_MOST: Final = 64
+IDLE_SECONDS: Final = 1.0  # retries come due without anyone waking us
+HOUSEKEEPING_SECONDS: Final = 60.0
+SETTLE_MOST: Final = 500
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverOptions:
+    """The knobs of deliveries."""
+
+    allow_private: bool = False  # may call loopback and private addresses
+    in_flight: int = 512  # calls at a time in this process
+    in_flight_per_endpoint: int = 128
+    timeout_seconds: float = 15.0  # for an answer, once connected
+    lease_seconds: float = 60.0  # a claimed row that nothing was heard of comes due again
+
+
+class Deliverer:
+    """Empties the outbox. `start` it, then `wake` it after every commit that wrote outbox rows."""
+
+    def __init__(
+        self,
+        database: Database,
+        keeper: SnapshotKeeper,
+        sealer: Sealer,
+        clock: Clock,
+        chance: Chance,
+        options: DeliverOptions | None = None,
+    ) -> None:
+        self._database, self._keeper, self._clock, self._chance = database, keeper, clock, chance
+        self._options = options = options or DeliverOptions()
+        self._client = Client(
+            clock, allow_private=options.allow_private, seconds=options.timeout_seconds
+        )
+        self._destinations = Destinations(sealer)
+        self._targets = Targets(options.in_flight, options.in_flight_per_endpoint)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._full = False  # the last claim took all the room there was
+        self._housekeeping_at = clock.monotonic()
+        self.loop = Loop("webhooks", self.run_once, clock, idle_seconds=IDLE_SECONDS)
+        self.settling: Gatherer[Delivery] = Gatherer(
+            "webhooks.settle",
+            self._settle,
+            clock,
+            batch_max=SETTLE_MOST,
+            inbox_max=options.in_flight * 4,
+        )
+
+    def start(self) -> None:
+        """Begin on the running event loop."""
+        self.settling.start()
+        self.loop.start()
+
+    def wake(self) -> None:
+        """The outbox has new rows."""
+        self.loop.wake()
+
+    async def stop(self, drain_seconds: float) -> None:
+        """Claim no more, give calls in flight that long to end, write what is known.
+
+        The rest comes due again.
+        """
+        await self.loop.stop()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=drain_seconds)
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            async with asyncio.timeout(drain_seconds):
+                await self.settling.caught_up()
+        except TimeoutError:
+            _log.warning("webhooks.unsettled", deliveries=len(self.settling))
+        await self.settling.stop()
+        await self._client.close()
+
+    async def quiet(self) -> None:
+        """Wait until every call that was begun has ended and is written."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        await self.settling.caught_up()
+
+    async def run_once(self) -> bool:
+        """Claim what there is room for and begin its calls; True when there is more at once."""
+        now = self._clock.now()
+        if self._clock.monotonic() >= self._housekeeping_at:
+            await self._keep_house(now)
+        # While the database takes no settlements nothing more is sent: it would only be sent again.
+        unsettled = self._options.in_flight * 2 - len(self.settling)
+        free = min(self._targets.free(), unsettled, CLAIM_MOST)
+        if free <= 0:
+            return False
+        rooms = self._rooms(now)
+        rows = await self._claim(rooms, free, now)
+        counts = Counter(row["endpoint_id"] for row in rows)
+        for endpoint_id, room in rooms.items():
+            if endpoint_id != CALLBACKS:
+                self._targets.endpoint(endpoint_id).hungry = counts[endpoint_id] == room
+        self._full = len(rows) == free
+        put_back = self._begin_all(rows, now)
+        if put_back:
+            await outbox.put_back(self._database, put_back)
+        return self._full and self._targets.free() > 0
+
+    def _rooms(self, now: datetime) -> dict[int, int]:
+        rooms = {CALLBACKS: CLAIM_MOST}  # the room of each of their hosts is looked at one by one
+        for endpoint in self._keeper.book.endpoints.values():
+            target = self._targets.endpoint(endpoint.id, endpoint.failing_since)
+            room = self._targets.room(target, now)
+            if room:
+                rooms[endpoint.id] = room
+        return rooms
+
+    async def _claim(self, rooms: dict[int, int], most: int, now: datetime) -> Sequence[Any]:
+        lease_until = now + timedelta(seconds=self._options.lease_seconds)
+        rows = await outbox.claim(self._database, rooms, most, now, lease_until)
+        book = self._keeper.book
+        if any(row["owner_id"] not in book.accounts for row in rows):
+            await self._keeper.refresh()
+        return rows
+
+    def _begin_all(self, rows: Sequence[Any], now: datetime) -> list[tuple[UUID, int, datetime]]:
+        """Begin the calls of claimed rows; returns rows to put back, with the time that they are
+        due again.
+        """
+        put_back = []
+        for row in rows:
+            if row["endpoint_id"] == CALLBACKS:
+                if not row["callback_url"]:
+                    self._drop(row, "its message is no longer kept", now)
+                    continue
+                destination, target = self._callback(row)
+                if self._targets.room(target, now) <= 0:
+                    put_back.append((row["event_id"], CALLBACKS, target.put_back_until(now)))
+                    continue
+            else:
+                endpoint = self._keeper.book.endpoints.get(row["endpoint_id"])
+                if endpoint is None:  # disabled or removed meanwhile: housekeeping drops the row
+                    continue
+                destination = self._destinations.of_endpoint(endpoint)
+                target = self._targets.endpoint(endpoint.id)
+            if row["type"] is None:
+                self._drop(row, "its event is no longer kept", now)
+                continue
+            self._targets.began(target)
+            task = asyncio.create_task(self._deliver(row, destination, target))
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+        return put_back
+
+    def _drop(self, row: Any, why: str, now: datetime) -> None:
+        self.settling.put(attempts.given_up(row, row["callback_url"] or "", why, now))
+
+    def _callback(self, row: Any) -> tuple[Destination, Target]:
+        account = self._keeper.book.accounts[row["owner_id"]]
+        destination = self._destinations.of_callback(row["callback_url"], account.signing_secret)
+        place = destination.place
+        return destination, self._targets.host(f"{place.host}:{place.port}" if place else "")
+
+    async def _deliver(self, row: Any, destination: Destination, target: Target) -> None:
+        was_failing, began = target.failures > 0, self._clock.monotonic()
+        try:
+            answer = await self._call(row, destination)
+            self._note(row, destination, target, answer, self._clock.monotonic() - began)
+        finally:
+            room = self._targets.ended(target, self._clock.now(), was_failing=was_failing)
+            if room or (self._full and self._targets.free() * 4 >= self._options.in_flight):
+                self.loop.wake()
+
+    async def _call(self, row: Any, destination: Destination) -> Answer:
+        if destination.place is None:
+            return Answer(None, error=destination.error)
+        body = attempts.body_of(row, self._keeper.book)
+        identifier = ids.to_text("evt", row["event_id"])
+        lines = headers(destination, identifier, self._clock.now(), body)
+        return await self._client.post(destination.place, lines, body)
+
+    def _note(
+        self, row: Any, destination: Destination, target: Target, answer: Answer, took: float
+    ) -> None:
+        now = self._clock.now()
+        if attempts.is_success(answer.status):
+            target.succeeded(took)
+        else:
+            target.failed(took, now, asked_wait(answer.status, answer.retry_after, now))
+        self.settling.put(
+            attempts.judge(row, destination.url, answer, took=took, now=now, chance=self._chance)
+        )
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            _log.error("webhooks.bug", error=repr(error), exc_info=error)  # its lease runs out
+
+    async def _settle(self, batch: list[Delivery]) -> None:
+        now = self._clock.now()
+        verdicts = health.verdicts(batch, self._targets, self._keeper.book, now)
+        if not verdicts:
+            await outbox.settle(self._database, batch)
+        else:
+            async with self._database.write() as tx:
+                await outbox.settle(tx, batch)
+                await health.write(tx, verdicts, self._keeper.book, now)
+            await self._keeper.refresh()
+        if verdicts.disabled:
+            self._housekeeping_at = self._clock.monotonic()
+            self.loop.wake()
+        _count(batch)
+
+    async def _keep_house(self, now: datetime) -> None:
+        self._housekeeping_at = self._clock.monotonic() + HOUSEKEEPING_SECONDS
+        self._client.close_idle()
+        self._targets.keep_only(set(self._keeper.book.endpoints))
+        while True:
+            async with self._database.write() as tx:
+                lost = await outbox.take_lost(tx)
+                if not lost:
+                    return
+                dropped = [
+                    attempts.given_up(row, row["url"], f"the endpoint is off: {row['reason']}", now)
+                    for row in lost
+                ]
+                await outbox.settle(tx, dropped)
+            _log.info("webhooks.dropped", deliveries=len(lost))
+
+
+def _count(batch: Sequence[Delivery]) -> None:
+    results = Counter(attempts.result(one) for one in batch)
+    for result, count in results.items():
+        metrics.deliveries.labels(result).inc(count)
+    if failed := len(batch) - results["delivered"]:
+        _log.info("webhooks.failed", deliveries=failed, given_up=results["given_up"])
