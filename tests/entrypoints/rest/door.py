@@ -5,7 +5,7 @@ import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from onesixty.entrypoints.rest import problem_pages
 from onesixty.entrypoints.rest.context import Context
+from onesixty.kit.clock import ManualClock
 from onesixty.records import accounts, keys
 
 
@@ -33,13 +34,13 @@ class Door:
 
     url: str
     context: Context
+    clock: ManualClock
     openapi: dict[str, Any]
     session: aiohttp.ClientSession
     states: dict[int, dict[str, Any]]
     reasons: list[str]
     account_id: int = 0
     key: str = ""
-    used: set[tuple[str, str]] = field(default_factory=set)  # (method, path template)
 
     async def ask(
         self,
@@ -90,7 +91,6 @@ class Door:
             operation = operations.get(method.lower())
             if operation is None or not re.fullmatch(pattern, path):
                 continue
-            self.used.add((method, template))
             documented = operation["responses"].get(str(answer.status))
             assert documented, f"{method} {template} answers {answer.status}: {answer.body}"
             if answer.status == 204:
@@ -127,5 +127,5 @@ async def listening(api: FastAPI) -> AsyncIterator[str]:
         server = uvicorn.Server(config)
         task = asyncio.create_task(server.serve(sockets=[listener]))
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
+        server.should_exit = server.force_exit = True
         await task

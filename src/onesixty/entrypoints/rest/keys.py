@@ -105,7 +105,9 @@ class KeyListing(Listing):
     status_code=201,
     response_model=MadeKey,
     summary="Make a key",
-    responses=problem_responses("invalid_request", "malformed_json", "idempotency_conflict"),
+    responses=problem_responses(
+        "invalid_request", "malformed_json", "not_found", "idempotency_conflict"
+    ),
     openapi_extra=IDEMPOTENT,
 )
 async def create_key(request: Request, body: NewKey, caller: Writer, context: Here) -> Response:
