@@ -79,6 +79,7 @@ class Outcome:
     submitted_at: datetime
     answered_at: datetime
     parts: Sequence[PartAnswer] = ()
+    parts_total: int = 0  # of the whole message as this carrier sends it; 0: as many as it has segments
     error_code: str | None = None
     error_class: str | None = None
     detail: str | None = None

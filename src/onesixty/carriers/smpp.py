@@ -149,7 +149,9 @@ class SmppCarrier:
         parts = [
             self._part(first + index, answer) for index, answer in enumerate(answers) if answer
         ]
-        outcome = Outcome(one, OutcomeKind.ACCEPTED, flight.at, now, parts)
+        outcome = Outcome(
+            one, OutcomeKind.ACCEPTED, flight.at, now, parts, one.parts_accepted + len(answers)
+        )
         if any(part.kind is OutcomeKind.UNKNOWN for part in parts):
             outcome.kind, outcome.error_code, outcome.error_class = (
                 OutcomeKind.UNKNOWN,

@@ -90,8 +90,9 @@ WITH lost AS (
     RETURNING m.account_id, m.id, m.status, m.sequence, m.attempts, m.segments, m.parts_sent, m.carrier_id,
         m.callback_url IS NOT NULL AS callback
 ), tried AS (
-    INSERT INTO submissions (account_id, message_id, attempt, part, carrier_id, outcome, submitted_at, answered_at)
-    SELECT account_id, id, attempts, part, carrier_id, 4, $2, $2
+    INSERT INTO submissions (account_id, message_id, attempt, part, parts, carrier_id, outcome,
+        submitted_at, answered_at)
+    SELECT account_id, id, attempts, part, segments, carrier_id, 4, $2, $2
     FROM moved CROSS JOIN LATERAL generate_series(parts_sent + 1, segments) AS part
     ON CONFLICT DO NOTHING
 )

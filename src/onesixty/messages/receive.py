@@ -4,106 +4,72 @@ A receipt is matched by (carrier, normal form of the carrier's message id). Ever
 that matches nothing is parked: it may have overtaken the answer to its own submit, see `reconcile.py`.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from onesixty.carriers.contract import Receipt, ReceiptState
+from onesixty.carriers.contract import OutcomeKind, Receipt, ReceiptState
 from onesixty.kit import ids, metrics
 from onesixty.kit.clock import Clock
 from onesixty.kit.loops import Gatherer
 from onesixty.messages import store
-from onesixty.messages.states import FINAL, Cause, later_receipt, sql_later_receipt, sql_next
+from onesixty.messages.states import (
+    FINAL,
+    RECEIPT_CAUSES,
+    Cause,
+    later_receipt,
+    part_state,
+    roll_up,
+    sql_next,
+)
 from onesixty.storage.database import Connection, Database
 
 BATCH_MOST: Final = 1000
 INBOX_MOST: Final = 100_000  # beyond it the carrier is asked to bring the receipt again
 REMEMBERED: Final = timedelta(days=14)  # receipts for older messages are only stored
 
+# Equality on both columns of the index. What was found is written by a statement of its own, from arrays: joined to the
+# found rows inside one statement, a batch of n would cost n * n.
 MATCH: Final = """
-WITH news AS (
-    SELECT * FROM unnest($1::int[], $2::uuid[], $3::int[], $4::text[], $5::text[], $6::text[], $7::smallint[], $8::text[],
-        $9::text[], $10::text[], $11::text[], $12::timestamptz[])
-    AS news(n, id, carrier_id, carrier_message_id, key, second_key, state, error, sender, recipient, raw, at)
-), found AS (
-    SELECT DISTINCT ON (news.n) news.n, s.account_id, s.message_id, s.attempt, s.part
-    FROM news JOIN submissions s ON s.match_key = ANY(ARRAY[news.key, news.second_key])
-        AND s.carrier_id = news.carrier_id AND s.message_id >= $13
-    ORDER BY news.n, s.match_key <> news.key, s.message_id DESC
-), stored AS (
-    INSERT INTO receipts (id, carrier_id, account_id, message_id, part, carrier_message_id, match_key, state, error, sender,
-        recipient, raw, received_at)
-    SELECT news.id, news.carrier_id, found.account_id, found.message_id, found.part, news.carrier_message_id, news.key,
-        news.state, news.error, news.sender, news.recipient, news.raw, news.at
-    FROM news LEFT JOIN found USING (n)
-)
-SELECT n, account_id, message_id, attempt, part FROM found
+SELECT DISTINCT ON (wanted.n) wanted.n, s.account_id, s.message_id, s.attempt, s.part, s.parts, s.receipt_state
+FROM unnest($1::int[], $2::int[], $3::int[], $4::text[]) AS wanted(n, rank, carrier_id, key)
+JOIN submissions s ON s.match_key = wanted.key AND s.carrier_id = wanted.carrier_id AND s.message_id >= $5
+ORDER BY wanted.n, wanted.rank, s.message_id DESC
 """
-
-_ERROR_CODES: Final = {
-    ReceiptState.EXPIRED: ("expired_at_carrier", "the carrier gave up at the end of the validity"),
-    ReceiptState.DELETED: ("deleted_at_carrier", "the carrier deleted it"),
-    ReceiptState.UNDELIVERABLE: ("undelivered", "the carrier could not deliver it"),
-    ReceiptState.REJECTED: ("rejected_at_carrier", "the carrier or the handset rejected it"),
-}
-_CODE_CASE = " ".join(f"WHEN {int(s)} THEN '{code}'" for s, (code, _) in _ERROR_CODES.items())
-_TEXT_CASE = " ".join(f"WHEN {int(s)} THEN '{text}'" for s, (_, text) in _ERROR_CODES.items())
-_FAILED = f"({', '.join(str(int(state)) for state in _ERROR_CODES)})"
+# The parts of one message are looked at and written by one process at a time.
+SIBLINGS: Final = """
+SELECT message_id, attempt, part, outcome, receipt_state FROM submissions
+WHERE message_id = ANY($1::uuid[]) AND outcome IN (1, 4) ORDER BY message_id, attempt, part FOR UPDATE
+"""
+STORE: Final = """
+INSERT INTO receipts (id, carrier_id, account_id, message_id, part, carrier_message_id, match_key, state, error,
+    sender, recipient, raw, received_at)
+SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::uuid[], $5::smallint[], $6::text[], $7::text[],
+    $8::smallint[], $9::text[], $10::text[], $11::text[], $12::text[], $13::timestamptz[])
+"""
+_NEXT = sql_next("m.status", "n.cause")
+_ARRIVED = f"n.cause IN ({Cause.DELIVERED}, {Cause.READ})"
 _FINAL = "{" + ",".join(str(int(status)) for status in sorted(FINAL)) + "}"
-_NEXT = sql_next("m.status", "d.cause")
-
-# Parts first, then the message by the rule over its parts: delivered when all are, undelivered when none is pending
-# and one failed. A part that was tried twice counts as delivered when one try was.
 APPLY: Final = f"""
-WITH news AS (
-    SELECT * FROM unnest($1::int[], $2::uuid[], $3::smallint[], $4::smallint[], $5::smallint[], $6::text[],
-        $7::timestamptz[], $8::uuid[], $9::text[])
-    AS news(account_id, message_id, attempt, part, state, error, at, event_id, carrier_message_id)
-), parts AS (
-    UPDATE submissions s SET receipt_state = {sql_later_receipt("s.receipt_state", "n.state")}, receipt_error = n.error,
-        receipt_at = n.at, carrier_message_id = coalesce(s.carrier_message_id, n.carrier_message_id)
-    FROM news n WHERE s.message_id = n.message_id AND s.attempt = n.attempt AND s.part = n.part
-        AND {sql_later_receipt("s.receipt_state", "n.state")} <> s.receipt_state
-    RETURNING s.account_id, s.message_id, s.attempt, s.part, s.receipt_state, n.error, n.at, n.event_id
-), touched AS (
-    SELECT DISTINCT ON (message_id) account_id, message_id, event_id, error, at, receipt_state FROM parts
-    ORDER BY message_id, part DESC
-), each_part AS (
-    SELECT t.account_id, t.message_id, s.part,
-        bool_or(coalesce(p.receipt_state, s.receipt_state) IN ({int(ReceiptState.DELIVERED)}, {int(ReceiptState.READ)}))
-            AS delivered,
-        bool_or(coalesce(p.receipt_state, s.receipt_state) = {int(ReceiptState.READ)}) AS read,
-        max(coalesce(p.receipt_state, s.receipt_state))
-            FILTER (WHERE coalesce(p.receipt_state, s.receipt_state) IN {_FAILED}) AS failed
-    FROM touched t JOIN submissions s ON s.message_id = t.message_id AND s.outcome IN (1, 4)
-    LEFT JOIN parts p ON p.message_id = s.message_id AND p.attempt = s.attempt AND p.part = s.part
-    GROUP BY t.account_id, t.message_id, s.part
-), decided AS (
-    SELECT account_id, message_id, count(*) FILTER (WHERE delivered) AS arrived, max(failed) AS failed,
-        CASE
-            WHEN bool_and(read) THEN {Cause.READ}
-            WHEN bool_and(delivered) THEN {Cause.DELIVERED}
-            WHEN NOT bool_and(delivered OR failed IS NOT NULL) THEN 0
-            WHEN max(failed) = {int(ReceiptState.EXPIRED)} AND min(failed) = max(failed) AND NOT bool_or(delivered)
-                THEN {Cause.EXPIRED_AT_CARRIER}
-            ELSE {Cause.UNDELIVERED}
-        END AS cause
-    FROM each_part GROUP BY account_id, message_id
+WITH parts AS (
+    UPDATE submissions s SET receipt_state = p.state, receipt_error = p.error, receipt_at = p.at,
+        carrier_message_id = coalesce(s.carrier_message_id, p.carrier_message_id)
+    FROM unnest($1::uuid[], $2::smallint[], $3::smallint[], $4::smallint[], $5::text[], $6::timestamptz[], $7::text[])
+        AS p(message_id, attempt, part, state, error, at, carrier_message_id)
+    WHERE s.message_id = p.message_id AND s.attempt = p.attempt AND s.part = p.part
 ), moved AS (
     UPDATE messages m SET status = {_NEXT}, sequence = m.sequence + 1,
-        delivered_at = CASE WHEN d.cause IN ({Cause.DELIVERED}, {Cause.READ}) THEN coalesce(m.delivered_at, t.at) END,
-        final_at = CASE WHEN {_NEXT} = ANY('{_FINAL}'::smallint[]) THEN t.at END,
-        error_code = CASE WHEN d.cause IN ({Cause.DELIVERED}, {Cause.READ}) THEN NULL
-            WHEN d.arrived > 0 THEN 'partially_delivered' ELSE CASE d.failed {_CODE_CASE} END END,
-        error_class = CASE WHEN d.cause NOT IN ({Cause.DELIVERED}, {Cause.READ}) THEN 'recipient' END,
-        error_detail = CASE WHEN d.cause IN ({Cause.DELIVERED}, {Cause.READ}) THEN NULL
-            WHEN d.arrived > 0 THEN 'only some of its parts arrived' ELSE CASE d.failed {_TEXT_CASE} END END,
-        carrier_code = CASE WHEN d.cause NOT IN ({Cause.DELIVERED}, {Cause.READ}) THEN t.error END
-    FROM decided d JOIN touched t USING (message_id)
-    WHERE d.cause <> 0 AND m.account_id = d.account_id AND m.id = d.message_id AND {_NEXT} <> 0
-    RETURNING m.account_id, m.id, m.status AS type, m.sequence, m.callback_url IS NOT NULL AS callback, t.event_id, t.at
+        delivered_at = CASE WHEN {_ARRIVED} THEN coalesce(m.delivered_at, n.at) END,
+        final_at = CASE WHEN {_NEXT} = ANY('{_FINAL}'::smallint[]) THEN n.at END,
+        error_code = n.error_code, error_class = CASE WHEN NOT {_ARRIVED} THEN 'recipient' END,
+        error_detail = n.error_detail, carrier_code = n.carrier_code
+    FROM unnest($8::int[], $9::uuid[], $10::uuid[], $11::smallint[], $12::timestamptz[], $13::text[], $14::text[],
+        $15::text[])
+        AS n(account_id, message_id, event_id, cause, at, error_code, error_detail, carrier_code)
+    WHERE m.account_id = n.account_id AND m.id = n.message_id AND {_NEXT} <> 0
+    RETURNING m.account_id, m.id, m.status AS type, m.sequence, m.callback_url IS NOT NULL AS callback, n.event_id, n.at
 ), noted AS (
     SELECT account_id, event_id, type, sequence, id, callback, at FROM moved
 ), recorded AS (
@@ -112,17 +78,24 @@ WITH news AS (
 ), hooked AS ({store.WEBHOOKS})
 SELECT count(*) FROM hooked
 """
+_ERRORS: Final = {
+    ReceiptState.EXPIRED: ("expired_at_carrier", "the carrier gave up at the end of the validity"),
+    ReceiptState.DELETED: ("deleted_at_carrier", "the carrier deleted it"),
+    ReceiptState.UNDELIVERABLE: ("undelivered", "the carrier could not deliver it"),
+    ReceiptState.REJECTED: ("rejected_at_carrier", "the carrier or the handset rejected it"),
+}
 
 
 @dataclass(slots=True)
 class PartNews:
-    """What the receipts of one batch say of one part of one attempt."""
+    """What receipts say of one part of one attempt."""
 
     account_id: int
     message_id: UUID
     attempt: int
     part: int
-    state: ReceiptState
+    parts: int  # of the whole message
+    state: ReceiptState  # that stands after these receipts
     error: str
     at: datetime
     carrier_message_id: str
@@ -152,71 +125,113 @@ class Receiver:
     async def _write(self, receipts: list[Receipt]) -> None:
         # The answers that came before these receipts are in the database first, so that a receipt finds its submission.
         await self._settled()
-        hooked = 0
+        now, hooked = self._clock.now(), 0
         async with self._database.write() as tx:
-            rows = await tx.fetch(MATCH, *_match_arguments(receipts, self._clock.now()))
-            news = _fold(receipts, rows)
-            if news:
+            wanted = [
+                (n, rank, receipt.carrier_id, key)
+                for n, receipt in enumerate(receipts)
+                for rank, key in enumerate(receipt.match_keys)
+            ]
+            found: dict[int, Any] = {}
+            if wanted:
+                rows = await tx.fetch(MATCH, *zip(*wanted, strict=True), ids.first_at(now - REMEMBERED))
+                found = {row["n"]: row for row in rows}
+            await tx.execute(STORE, *_store_arguments(receipts, found))
+            if news := fold((found[n], receipt) for n, receipt in enumerate(receipts) if n in found):
                 hooked = await apply(tx, news)
         for receipt in receipts:
             receipt.acknowledge(True)
-        if len(rows) < len(receipts):
+        if len(found) < len(receipts):
             self.parked()
         if hooked:
             self.wake_webhooks()
-        _count(receipts, len(rows))
+        _count(receipts, len(found))
+
+
+def fold(matched: Iterable[tuple[Any, Any]]) -> list[PartNews]:
+    """One entry for each part whose state changes: an UPDATE takes a row once, and the order of receipts matters.
+
+    Takes pairs of a row of MATCH and what tells of it: `state`, `error`, `received_at`, `carrier_message_id`.
+    """
+    parts: dict[tuple[UUID, int, int], PartNews] = {}
+    for row, receipt in matched:
+        key = (row["message_id"], row["attempt"], row["part"])
+        known = parts.get(key)
+        before = known.state if known else ReceiptState(row["receipt_state"])
+        after = later_receipt(before, receipt.state)
+        if after is before:
+            continue
+        news = PartNews(
+            row["account_id"], *key, row["parts"], after, receipt.error or "", receipt.received_at,
+            receipt.carrier_message_id,
+        )  # fmt: skip
+        parts[key] = news
+    return list(parts.values())
 
 
 async def apply(tx: Connection, news: Sequence[PartNews]) -> int:
     """Write what receipts say of parts, and what follows for their messages; return how many outbox rows that made."""
-    columns = zip(
-        *[
-            (
-                n.account_id, n.message_id, n.attempt, n.part, int(n.state), n.error or None, n.at, ids.uuid7(),
-                n.carrier_message_id or None,
-            )
-            for n in news
-        ],
-        strict=True,
-    )  # fmt: skip
+    causes = [(n, *_single(n)) for n in news if n.parts == 1 and n.attempt == 1]
+    if several := [n for n in news if n.parts > 1 or n.attempt > 1]:
+        causes += await _roll_up(tx, several)
+    parts = [
+        (n.message_id, n.attempt, n.part, int(n.state), n.error or None, n.at, n.carrier_message_id or None)
+        for n in news
+    ]
+    moves = [
+        (n.account_id, n.message_id, ids.uuid7(), int(cause), n.at, *error, n.error or None if error[0] else None)
+        for n, cause, error in causes
+        if cause is not None
+    ]
+    columns: list[Any] = list(zip(*parts, strict=True))
+    columns += zip(*moves, strict=True) if moves else [()] * 8
     hooked: int = await tx.fetchval(APPLY, *columns)
     return hooked
 
 
-def _match_arguments(receipts: Sequence[Receipt], now: datetime) -> list[Any]:
-    columns = zip(
-        *[
-            (
-                n, ids.uuid7(), r.carrier_id, r.carrier_message_id, r.match_keys[0] if r.match_keys else "",
-                r.match_keys[1] if len(r.match_keys) > 1 else None, int(r.state), r.error or None, r.sender,
-                r.recipient, r.raw, r.received_at,
-            )
-            for n, r in enumerate(receipts)
-        ],
-        strict=True,
-    )  # fmt: skip
-    return [*columns, ids.first_at(now - REMEMBERED)]
+def _single(news: PartNews) -> tuple[Cause | None, tuple[str | None, str | None]]:
+    return RECEIPT_CAUSES.get(news.state), _ERRORS.get(news.state, (None, None))
 
 
-def _fold(receipts: Sequence[Receipt], rows: Sequence[Any]) -> list[PartNews]:
-    """One entry for each part: an UPDATE takes a row once, and the order of receipts matters."""
-    parts: dict[tuple[UUID, int, int], PartNews] = {}
-    for row in sorted(rows, key=lambda row: row["n"]):
-        receipt = receipts[row["n"]]
+async def _roll_up(
+    tx: Connection, news: Sequence[PartNews]
+) -> list[tuple[PartNews, Cause | None, tuple[str | None, str | None]]]:
+    latest: dict[UUID, PartNews] = {}
+    changed: dict[tuple[UUID, int, int], ReceiptState] = {}
+    for n in news:
+        known = latest.get(n.message_id)
+        if known is None or known.state not in _ERRORS:  # the failure is what the message shows
+            latest[n.message_id] = n
+        changed[n.message_id, n.attempt, n.part] = n.state
+    parts: dict[UUID, dict[int, list[tuple[bool, ReceiptState]]]] = {}
+    for row in await tx.fetch(SIBLINGS, list(latest)):
         key = (row["message_id"], row["attempt"], row["part"])
-        known = parts.get(key)
-        if known is None:
-            parts[key] = PartNews(
-                row["account_id"],
-                *key,
-                receipt.state,
-                receipt.error,
-                receipt.received_at,
-                receipt.carrier_message_id,
+        state = later_receipt(ReceiptState(row["receipt_state"]), changed.get(key, ReceiptState.NONE))
+        tries = parts.setdefault(row["message_id"], {}).setdefault(row["part"], [])
+        tries.append((row["outcome"] == OutcomeKind.ACCEPTED, state))
+    decided: list[tuple[PartNews, Cause | None, tuple[str | None, str | None]]] = []
+    for message_id, n in latest.items():
+        states = [part_state(tries) for tries in parts.get(message_id, {}).values()]
+        cause, worst = roll_up(states, n.parts)
+        error: tuple[str | None, str | None] = _ERRORS.get(worst, (None, None))
+        if error[0] and any(state in (ReceiptState.DELIVERED, ReceiptState.READ) for state in states):
+            error = ("partially_delivered", "only some of its parts arrived")
+        decided.append((n, cause, error))
+    return decided
+
+
+def _store_arguments(receipts: Sequence[Receipt], found: dict[int, Any]) -> Iterable[Any]:
+    rows = []
+    for n, r in enumerate(receipts):
+        row = found.get(n)
+        rows.append(
+            (
+                ids.uuid7(), r.carrier_id, row["account_id"] if row else None, row["message_id"] if row else None,
+                row["part"] if row else None, r.carrier_message_id, r.match_keys[0] if r.match_keys else "",
+                int(r.state), r.error or None, r.sender, r.recipient, r.raw, r.received_at,
             )
-        elif (state := later_receipt(known.state, receipt.state)) is not known.state:
-            known.state, known.error, known.at = state, receipt.error, receipt.received_at
-    return list(parts.values())
+        )  # fmt: skip
+    return zip(*rows, strict=True)
 
 
 def _count(receipts: Sequence[Receipt], matched: int) -> None:

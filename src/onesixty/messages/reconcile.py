@@ -16,7 +16,7 @@ from onesixty.carriers.contract import OutcomeKind, ReceiptState
 from onesixty.kit import ids, metrics
 from onesixty.kit.clock import Clock
 from onesixty.messages import leases
-from onesixty.messages.receive import PartNews, apply
+from onesixty.messages.receive import apply, fold
 from onesixty.storage.database import Connection, Database
 
 _log = structlog.get_logger()
@@ -26,14 +26,15 @@ RESCUE_EVERY_SECONDS: Final = 5.0
 
 _BY_KEY = f"""
 SELECT DISTINCT ON (r.id) r.id, r.state, r.error, r.received_at, r.carrier_message_id, s.account_id, s.message_id, s.attempt,
-    s.part
+    s.part, s.parts, s.receipt_state
 FROM receipts r JOIN submissions s ON s.match_key = r.match_key AND s.carrier_id = r.carrier_id AND s.message_id >= $2
 WHERE r.message_id IS NULL AND r.id >= $1
 ORDER BY r.id, s.message_id DESC LIMIT {BATCH_MOST}
 """
 # The text that a receipt quotes is at most 20 characters and often missing; where it is there it must fit.
 _BY_ADDRESS = f"""
-SELECT r.id, r.state, r.error, r.received_at, r.carrier_message_id, s.account_id, s.message_id, s.attempt, s.part
+SELECT r.id, r.state, r.error, r.received_at, r.carrier_message_id, s.account_id, s.message_id, s.attempt, s.part,
+    s.parts, s.receipt_state
 FROM submissions s
 JOIN messages m ON m.account_id = s.account_id AND m.id = s.message_id
 JOIN receipts r ON r.message_id IS NULL AND r.id >= $1 AND r.carrier_id = s.carrier_id
@@ -101,17 +102,21 @@ class Reconciler:
             [row["message_id"] for row in rows],
             [row["part"] for row in rows],
         )
-        news: dict[tuple[UUID, int, int], PartNews] = {}
-        for row in rows:
-            key = (row["message_id"], row["attempt"], row["part"])
-            news[key] = PartNews(
-                row["account_id"], *key, ReceiptState(row["state"]), row["error"] or "", row["received_at"],
-                row["carrier_message_id"],
-            )  # fmt: skip
-        hooked = await apply(tx, list(news.values()))
+        news = fold((row, _Told(row)) for row in rows)
+        hooked = await apply(tx, news) if news else 0
         metrics.receipts.labels("any", "rematched").inc(len(rows))
         _log.info("reconcile.matched", receipts=len(rows))
         return len(rows), hooked
+
+
+class _Told:
+    """A stored receipt, as `fold` reads it."""
+
+    __slots__ = ("carrier_message_id", "error", "received_at", "state")
+
+    def __init__(self, row: Any) -> None:
+        self.state, self.error = ReceiptState(row["state"]), row["error"]
+        self.received_at, self.carrier_message_id = row["received_at"], row["carrier_message_id"]
 
 
 def _one_to_one(rows: Sequence[Any]) -> list[Any]:

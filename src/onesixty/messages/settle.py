@@ -60,15 +60,15 @@ WITH outcome AS (
     SELECT account_id, event_id, type, sequence, id, at FROM noted
 ), hooked AS ({store.WEBHOOKS}
 ), tried AS (
-    INSERT INTO submissions (account_id, message_id, attempt, part, carrier_id, outcome, carrier_message_id, match_key,
-        code, submitted_at, answered_at)
-    SELECT * FROM unnest($15::int[], $16::uuid[], $17::smallint[], $18::smallint[], $19::int[], $20::smallint[],
-        $21::text[], $22::text[], $23::text[], $24::timestamptz[], $25::timestamptz[])
+    INSERT INTO submissions (account_id, message_id, attempt, part, parts, carrier_id, outcome, carrier_message_id,
+        match_key, code, submitted_at, answered_at)
+    SELECT * FROM unnest($15::int[], $16::uuid[], $17::smallint[], $18::smallint[], $19::smallint[], $20::int[],
+        $21::smallint[], $22::text[], $23::text[], $24::text[], $25::timestamptz[], $26::timestamptz[])
     ON CONFLICT (message_id, attempt, part) DO UPDATE SET outcome = excluded.outcome,
         carrier_message_id = excluded.carrier_message_id, match_key = excluded.match_key, code = excluded.code,
         answered_at = excluded.answered_at
 ), released AS (
-    DELETE FROM leases WHERE id = ANY($26::uuid[])
+    DELETE FROM leases WHERE id = ANY($27::uuid[])
 )
 SELECT count(*) FROM hooked
 """
@@ -195,14 +195,15 @@ def _arguments(
     ]  # fmt: skip
     parts = [
         (
-            o.submission.account_id, o.submission.message_id, o.submission.attempt, p.part, o.submission.carrier_id,
+            o.submission.account_id, o.submission.message_id, o.submission.attempt, p.part,
+            o.parts_total or o.submission.segments, o.submission.carrier_id,
             int(p.kind), p.carrier_message_id or None, p.match_key or None, p.code or None, o.submitted_at,
             o.answered_at,
         )
         for o, p in _recorded(outcomes)
     ]  # fmt: skip
     columns: list[Any] = list(zip(*heads, strict=True))
-    columns += zip(*parts, strict=True) if parts else [()] * 11
+    columns += zip(*parts, strict=True) if parts else [()] * 12
     columns.append(list(done))
     return columns
 

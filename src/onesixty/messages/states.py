@@ -4,6 +4,7 @@ Batches change statuses inside PostgreSQL, so the table is also rendered as an a
 `sql_next("m.status", "o.cause")` is `advance` for a row.
 """
 
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final
 
@@ -121,6 +122,37 @@ def later_receipt(now: ReceiptState, then: ReceiptState) -> ReceiptState:
     return now
 
 
+def part_state(tries: Sequence[tuple[bool, ReceiptState]]) -> ReceiptState:
+    """The state of one part that was tried once or more: each try is (the carrier accepted it, state of its receipt).
+
+    Delivered when one try was; failed when no try that the carrier accepted is still open; else not known yet.
+    """
+    states = [state for _, state in tries]
+    if arrived := [state for state in states if state in (ReceiptState.READ, ReceiptState.DELIVERED)]:
+        return max(arrived)
+    failed = [state for state in states if state in RECEIPT_FINAL]
+    if failed and not any(accepted and state not in RECEIPT_FINAL for accepted, state in tries):
+        return failed[-1]
+    return ReceiptState.NONE
+
+
+def roll_up(parts: Sequence[ReceiptState], total: int) -> tuple[Cause | None, ReceiptState]:
+    """What the states of the parts of a message mean for it, and the state that it shows for them.
+
+    Read or delivered when all `total` parts are; undelivered, or expired, when none is open and one failed.
+    """
+    if len(parts) < total or any(state not in RECEIPT_FINAL for state in parts):
+        return None, ReceiptState.NONE
+    failed = [state for state in parts if state not in (ReceiptState.READ, ReceiptState.DELIVERED)]
+    if not failed:
+        worst = min(parts)
+    elif all(state is ReceiptState.EXPIRED for state in failed) and len(failed) == len(parts):
+        worst = ReceiptState.EXPIRED
+    else:
+        worst = next((state for state in failed if state is not ReceiptState.EXPIRED), ReceiptState.UNDELIVERABLE)
+    return RECEIPT_CAUSES[worst], worst
+
+
 _WIDTH = 16
 
 
@@ -131,24 +163,9 @@ def _matrix() -> str:
     return "'{" + ",".join(map(str, cells)) + "}'::smallint[]"
 
 
-def _receipt_matrix() -> str:
-    states = {int(state): state for state in ReceiptState}
-    cells = [
-        later_receipt(states[now], states[then]) if now in states and then in states else 0
-        for now in range(_WIDTH)
-        for then in range(_WIDTH)
-    ]
-    return "'{" + ",".join(str(int(cell)) for cell in cells) + "}'::smallint[]"
-
-
-_MATRIX, _RECEIPT_MATRIX = _matrix(), _receipt_matrix()
+_MATRIX = _matrix()
 
 
 def sql_next(status: str, cause: str) -> str:
     """SQL for `advance`: the next status, or 0 when the cause no longer matters."""
     return f"({_MATRIX})[{status} * {_WIDTH} + {cause} + 1]"
-
-
-def sql_later_receipt(now: str, then: str) -> str:
-    """SQL for `later_receipt`."""
-    return f"({_RECEIPT_MATRIX})[{now} * {_WIDTH} + {then} + 1]"

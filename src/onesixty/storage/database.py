@@ -21,6 +21,19 @@ OUTAGES = (
 )
 
 
+# Every statement of the walk joins a batch of at most some thousands to indexed tables of any size: index look-ups are
+# right for an empty table and for a billion rows. Left to its statistics the planner scans young tables, and keeps
+# doing so from its plan cache while they grow.
+_SESSION = {
+    "application_name": "onesixty",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "plan_cache_mode": "force_generic_plan",
+    "jit": "off",
+}
+
+
 class _Connection(asyncpg.Connection):
     """A pooled connection that is given back as it is: nothing here changes the state of a session.
 
@@ -48,7 +61,7 @@ class Database:
             max_size=connections,
             init=_prepare,
             connection_class=_Connection,
-            server_settings={"application_name": "onesixty"},
+            server_settings=_SESSION,
             max_inactive_connection_lifetime=0,
         )
         return cls(pool, url)

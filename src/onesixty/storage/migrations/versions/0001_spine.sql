@@ -164,6 +164,7 @@ CREATE TABLE submissions (
     message_id uuid NOT NULL,
     attempt smallint NOT NULL,
     part smallint NOT NULL,
+    parts smallint NOT NULL,                        -- of the whole message
     carrier_id integer NOT NULL,
     outcome smallint NOT NULL,                      -- carriers/contract.py
     carrier_message_id text,
