@@ -43,7 +43,8 @@ async def find(tx: Connection, name: str) -> int | None:
 async def listing(tx: Connection) -> Rows:
     """All accounts, oldest first: id, public_id, parent_id, name, default_sender, created_at."""
     rows: Rows = await tx.fetch(
-        "SELECT id, public_id, parent_id, name, default_sender, created_at FROM accounts ORDER BY id"
+        "SELECT id, public_id, parent_id, name, default_sender, created_at"
+        " FROM accounts ORDER BY id"
     )
     return rows
 
@@ -74,7 +75,7 @@ async def below(tx: Connection, account_id: int, before: UUID | None, limit: int
 
 
 async def find_below(tx: Connection, account_id: int, public_id: UUID) -> Any:
-    """The row of an account by its public id, or None unless it is the given account or below it."""
+    """The row of an account by its public id, if it is the given account or below it, or None."""
     return await tx.fetchrow(_BELOW + " WHERE a.public_id = $2", account_id, public_id)
 
 

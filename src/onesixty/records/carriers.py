@@ -5,20 +5,26 @@ from uuid import UUID
 
 import orjson
 
+from onesixty.carriers.contract import CarrierSpec, SettingField
 from onesixty.kit import ids
 from onesixty.kit.problems import FieldError, Problem
 from onesixty.kit.secrets import Sealer
-from onesixty.carriers.contract import CarrierSpec, SettingField
 from onesixty.records.snapshot import CarrierRecord
 from onesixty.storage.database import Connection, Rows
 
 SANDBOX: Final = "sandbox"  # the first account's: messages of test keys go there
 _LARGEST: Final = 2**53  # what every JSON reader keeps exact; not-a-number and infinity fail too
-_COLUMNS = "id, public_id, account_id, name, kind, settings, secrets, enabled, paused, rate_per_second, created_at, updated_at"
+_COLUMNS = (
+    "id, public_id, account_id, name, kind, settings, secrets, enabled, paused, rate_per_second,"
+    " created_at, updated_at"
+)
 
 
 def check(spec: CarrierSpec, given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Validate settings by the kind's fields; return (open settings with defaults, secret settings). Raises Problem."""
+    """Check settings by the fields of the kind; raises Problem naming every one that is wrong.
+
+    Gives the open settings with defaults, and the secret settings.
+    """
     known = {field.name: field for field in spec.fields}
     errors = [
         FieldError(
@@ -55,9 +61,13 @@ def secrets_of(sealed: bytes | None, sealer: Sealer) -> dict[str, Any]:
 
 
 async def create(tx: Connection, sealer: Sealer, account_id: int, fields: dict[str, Any]) -> int:
-    """Store a carrier: name, kind, settings, secrets, enabled, rate_per_second. Raises Problem `conflict` for a taken name."""
+    """Store a carrier: name, kind, settings, secrets, enabled, rate_per_second.
+
+    Raises Problem `conflict` for a taken name.
+    """
     identifier: int | None = await tx.fetchval(
-        "INSERT INTO carriers (public_id, account_id, name, kind, settings, secrets, enabled, rate_per_second)"
+        "INSERT INTO carriers"
+        " (public_id, account_id, name, kind, settings, secrets, enabled, rate_per_second)"
         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
         " ON CONFLICT (account_id, name) WHERE removed_at IS NULL DO NOTHING RETURNING id",
         ids.uuid7(),
@@ -76,10 +86,10 @@ async def create(tx: Connection, sealer: Sealer, account_id: int, fields: dict[s
 
 
 async def update(tx: Connection, sealer: Sealer, carrier_id: int, fields: dict[str, Any]) -> None:
-    """Change settings, secrets, enabled, paused and rate_per_second as given; all five keys are needed."""
+    """Change settings, secrets, enabled, paused and rate_per_second; all five keys are needed."""
     await tx.execute(
-        "UPDATE carriers SET settings = $2, secrets = $3, enabled = $4, paused = $5, rate_per_second = $6,"
-        " updated_at = now() WHERE id = $1",
+        "UPDATE carriers SET settings = $2, secrets = $3, enabled = $4, paused = $5,"
+        " rate_per_second = $6, updated_at = now() WHERE id = $1",
         carrier_id,
         fields["settings"],
         sealer.seal(orjson.dumps(fields["secrets"])) if fields["secrets"] else None,
@@ -99,7 +109,8 @@ async def remove(tx: Connection, carrier_id: int) -> None:
 async def find(tx: Connection, account_id: int, name: str) -> Any:
     """The row of an account's carrier by name, locked for change, or None."""
     return await tx.fetchrow(
-        f"SELECT {_COLUMNS} FROM carriers WHERE account_id = $1 AND name = $2 AND removed_at IS NULL FOR UPDATE",
+        f"SELECT {_COLUMNS} FROM carriers"
+        " WHERE account_id = $1 AND name = $2 AND removed_at IS NULL FOR UPDATE",
         account_id,
         name,
     )
@@ -128,16 +139,18 @@ async def names(tx: Connection, carrier_ids: set[int]) -> dict[int, str]:
 _REACHABLE = (
     "WITH RECURSIVE above AS ("
     " SELECT id, parent_id, 0 AS height FROM accounts WHERE id = $1"
-    " UNION ALL SELECT a.id, a.parent_id, height + 1 FROM accounts a JOIN above ON a.id = above.parent_id)"
-    " SELECT c.name, c.id FROM carriers c JOIN above ON c.account_id = above.id WHERE c.removed_at IS NULL"
+    " UNION ALL SELECT a.id, a.parent_id, height + 1"
+    " FROM accounts a JOIN above ON a.id = above.parent_id)"
+    " SELECT c.name, c.id FROM carriers c JOIN above ON c.account_id = above.id"
+    " WHERE c.removed_at IS NULL"
 )
 
 
 async def reachable(tx: Connection, account_id: int, wanted: list[str]) -> dict[str, int]:
-    """The numbers of carriers that an account may route to: its own and those of the accounts above it.
+    """The numbers of carriers that an account may route to: its own and those of accounts above it.
 
-    Where two have the same name the nearest counts. They cannot be removed until this transaction ends.
-    Raises Problem naming those that are unknown, by their place in the list, and those that there are.
+    Where two have the same name the nearest counts. They cannot be removed until this transaction
+    ends. Raises Problem naming the unknown ones, by their place in the list, and those there are.
     """
     # Farthest first, so that the nearest is the one that stays in the dictionary.
     nearest_last = " AND c.name = ANY($2::text[]) ORDER BY height DESC FOR SHARE OF c"

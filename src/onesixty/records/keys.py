@@ -48,7 +48,10 @@ async def create(
     expires_at: datetime | None = None,
     text: str | None = None,
 ) -> NewKey:
-    """Make a key. `text` is given only for the bootstrap key that the operator chose. Raises Problem for unknown scopes."""
+    """Make a key; `text` is given only for the bootstrap key that the operator chose.
+
+    Raises Problem for unknown scopes.
+    """
     unknown = [scope for scope in scopes if scope not in SCOPES]
     if unknown or not scopes:
         detail = f"unknown scope {unknown[0]!r}" if unknown else "give at least one scope"
@@ -96,8 +99,8 @@ async def listing(tx: Connection, account_id: int, before: UUID | None, limit: i
 async def revoke(tx: Connection, account_id: int, key_id: UUID, now: datetime) -> bool:
     """End a key at once; False when the account has no such key. Revoking again changes nothing."""
     done = await tx.fetchval(
-        "UPDATE api_keys SET revoked_at = coalesce(revoked_at, $3) WHERE account_id = $1 AND id = $2"
-        " RETURNING true",
+        "UPDATE api_keys SET revoked_at = coalesce(revoked_at, $3)"
+        " WHERE account_id = $1 AND id = $2 RETURNING true",
         account_id,
         key_id,
         now,

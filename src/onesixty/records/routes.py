@@ -58,10 +58,10 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Considered:
-    """A route as it was looked at for a message: `against` tells why it does not take it, None that it does."""
+    """A route as it was looked at for a message."""
 
     route: RouteRecord
-    against: str | None
+    against: str | None  # why it does not take the message; None: it does
 
 
 def choose(
@@ -69,8 +69,8 @@ def choose(
 ) -> Chosen | None:
     """The first route that matches and has an enabled carrier; None when there is none.
 
-    The account's own routes come first, then its parent's. A carrier that is down is passed over while another is
-    up; when all are down the message waits for the preferred one.
+    The account's own routes come first, then its parent's. A carrier that is down is passed over
+    while another is up; when all are down the message waits for the preferred one.
     """
     account = book.accounts.get(traits.account_id)
     while account is not None:
@@ -90,8 +90,10 @@ def consider(book: Snapshot, traits: Traits) -> list[Considered]:
     found = []
     account = book.accounts.get(traits.account_id)
     while account is not None:
-        for route in book.routes.get(account.id, ()):
-            found.append(Considered(route, _against(book, route, traits)))
+        found += [
+            Considered(route, _against(book, route, traits))
+            for route in book.routes.get(account.id, ())
+        ]
         account = book.accounts.get(account.parent_id) if account.parent_id else None
     return found
 
@@ -99,7 +101,7 @@ def consider(book: Snapshot, traits: Traits) -> list[Considered]:
 def shares(
     book: Snapshot, route: RouteRecord, is_up: Callable[[int], bool]
 ) -> list[tuple[int, float]]:
-    """The enabled carriers of a route, those that are up first, with the part of its messages that each gets now."""
+    """The enabled carriers of a route, those that are up first, with the part that each gets now."""
     usable = [choice for choice in route.carriers if _enabled(book, choice.carrier_id)]
     usable.sort(key=lambda choice: not is_up(choice.carrier_id))
     drawn = [choice for choice in usable if is_up(choice.carrier_id)] or usable
@@ -153,7 +155,7 @@ def _order(
     if len(usable) == 1:
         return [usable[0].carrier_id]
     if strategy == "weighted":
-        # Each gets the key u^(1/w): sorting by it draws without replacement in proportion to the weights.
+        # Sorting by the key u^(1/w) draws without replacement in proportion to the weights.
         usable = sorted(
             usable, key=lambda choice: chance.random() ** (1 / choice.weight), reverse=True
         )
@@ -164,7 +166,7 @@ def _order(
 
 
 def check_match(given: dict[str, Any]) -> dict[str, list[str]]:
-    """The match of a route in the form that `choose` compares with; raises Problem naming all that is wrong."""
+    """The match of a route in the form that `choose` compares with; raises Problem."""
     match: dict[str, list[str]] = {}
     errors = []
     for name, value in given.items():
@@ -202,13 +204,20 @@ def _normal(name: str, value: Any) -> str | None:
     return value
 
 
-_COLUMNS = "id, public_id, account_id, name, position, match, strategy, carriers, enabled, created_at, updated_at"
+_COLUMNS = (
+    "id, public_id, account_id, name, position, match, strategy, carriers, enabled,"
+    " created_at, updated_at"
+)
 
 
 async def create(tx: Connection, account_id: int, fields: dict[str, Any]) -> int:
-    """Store a route: name, position, match, strategy, carriers, enabled. Raises Problem `conflict` for a taken name."""
+    """Store a route: name, position, match, strategy, carriers, enabled.
+
+    Raises Problem `conflict` for a taken name.
+    """
     identifier: int | None = await tx.fetchval(
-        "INSERT INTO routes (public_id, account_id, name, position, match, strategy, carriers, enabled)"
+        "INSERT INTO routes"
+        " (public_id, account_id, name, position, match, strategy, carriers, enabled)"
         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
         " ON CONFLICT (account_id, name) WHERE removed_at IS NULL DO NOTHING RETURNING id",
         ids.uuid7(),
@@ -243,7 +252,8 @@ async def update(tx: Connection, route_id: int, fields: dict[str, Any]) -> None:
 async def next_position(tx: Connection, account_id: int) -> int:
     """A position after the last route of an account."""
     position: int = await tx.fetchval(
-        "SELECT coalesce(max(position), 0) + $2 FROM routes WHERE account_id = $1 AND removed_at IS NULL",
+        "SELECT coalesce(max(position), 0) + $2 FROM routes"
+        " WHERE account_id = $1 AND removed_at IS NULL",
         account_id,
         _GAP,
     )
@@ -253,8 +263,8 @@ async def next_position(tx: Connection, account_id: int) -> int:
 async def using(tx: Connection, carrier_id: int) -> list[str]:
     """The names of the routes, of any account, that a carrier is in."""
     rows = await tx.fetch(
-        "SELECT name FROM routes WHERE removed_at IS NULL"
-        " AND carriers @> jsonb_build_array(jsonb_build_object('carrier_id', $1::int)) ORDER BY name",
+        "SELECT name FROM routes WHERE removed_at IS NULL AND carriers"
+        " @> jsonb_build_array(jsonb_build_object('carrier_id', $1::int)) ORDER BY name",
         carrier_id,
     )
     return [row["name"] for row in rows]
@@ -270,7 +280,8 @@ async def remove(tx: Connection, route_id: int) -> None:
 async def find(tx: Connection, account_id: int, name: str) -> Any:
     """The row of an account's route by name, locked for change, or None."""
     return await tx.fetchrow(
-        f"SELECT {_COLUMNS} FROM routes WHERE account_id = $1 AND name = $2 AND removed_at IS NULL FOR UPDATE",
+        f"SELECT {_COLUMNS} FROM routes"
+        " WHERE account_id = $1 AND name = $2 AND removed_at IS NULL FOR UPDATE",
         account_id,
         name,
     )
