@@ -8,7 +8,8 @@ from itertools import count
 
 from onesixty.kit.clock import Clock
 
-_GRAIN_SECONDS = 0.005  # under load one wake-up serves all that falls due within it
+# Under load one wake-up serves all that falls due within it, and lets others run in between.
+_GRAIN_SECONDS = 0.005
 
 
 class Agenda:
@@ -32,12 +33,6 @@ class Agenda:
         if self._wake_at is None or at < self._wake_at:
             self._sleep_until(at)
 
-    def run_due(self) -> None:
-        """Do everything whose time has come."""
-        heap, now = self._heap, self._clock.monotonic()
-        while heap and heap[0][0] <= now:
-            heapq.heappop(heap)[2]()
-
     async def stop(self) -> None:
         """Forget everything that is yet to be done."""
         self._heap.clear()
@@ -54,10 +49,18 @@ class Agenda:
         self._task = asyncio.create_task(self._run(), name="simulator agenda")
 
     async def _run(self) -> None:
+        least = 0.0
         while self._heap:
-            at = self._heap[0][0]
-            self._wake_at = at
-            await self._clock.sleep(max(at - self._clock.monotonic(), _GRAIN_SECONDS))
-            self._wake_at = float("-inf")  # what is added meanwhile is seen below
-            self.run_due()
+            self._wake_at = self._heap[0][0]
+            wait = max(self._wake_at - self._clock.monotonic(), least)
+            if wait > 0:
+                await self._clock.sleep(wait)
+            self._wake_at = float("-inf")  # what is added meanwhile is seen when this loop goes on
+            self._run_due()
+            least = _GRAIN_SECONDS
         self._wake_at, self._task = None, None
+
+    def _run_due(self) -> None:
+        heap, now = self._heap, self._clock.monotonic()
+        while heap and heap[0][0] <= now:
+            heapq.heappop(heap)[2]()

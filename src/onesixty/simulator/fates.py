@@ -83,7 +83,8 @@ class Fates:
         self._statistics.receipts += copies
         self._statistics.receipts_lost += not copies
         for _ in range(copies):
-            message.mailbox.put(self.receipts.pdu(message, state, error, now), message.link)
+            receipt = self.receipts.pdu(message, state, error, now)
+            message.mailbox.put(receipt, message.link)
 
     def _reply(self, message: Message, text: str) -> None:
         pdus = inbound_pdus(

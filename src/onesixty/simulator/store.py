@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from onesixty.simulator.faults import IdForm
@@ -151,24 +152,24 @@ def message_of(
     pdu: Pdu, mailbox: Mailbox, link: ServerLink, ids: tuple[str, str], now: datetime
 ) -> Message:
     """The message of an accepted submit_sm or data_sm."""
-    number, text = pdu.number, pdu.text
+    fields: dict[str, Any] = pdu.fields
     return Message(
         ids[0],
         ids[1],
         link.system_id,
         mailbox,
         link,
-        (number("source_addr_ton"), number("source_addr_npi"), text("source_addr")),
-        (number("dest_addr_ton"), number("dest_addr_npi"), text("destination_addr")),
-        number("registered_delivery"),
-        pdu.tlv(Tag.USER_MESSAGE_REFERENCE),
+        (fields["source_addr_ton"], fields["source_addr_npi"], fields["source_addr"]),
+        (fields["dest_addr_ton"], fields["dest_addr_npi"], fields["destination_addr"]),
+        fields["registered_delivery"],
+        pdu.tlv(Tag.USER_MESSAGE_REFERENCE) if pdu.tlvs else None,
         _beginning(pdu),
         now,
     )
 
 
 def _beginning(pdu: Pdu) -> str:
-    octets = pdu.user_data()
-    if not pdu.number("data_coding") and not pdu.number("esm_class") & UDHI:
-        return GSM7.decode(octets[:QUOTED_CHARACTERS])
+    fields: dict[str, Any] = pdu.fields
+    if not fields["data_coding"] and not fields["esm_class"] & UDHI:
+        return GSM7.decode(pdu.user_data()[:QUOTED_CHARACTERS])
     return text_of(read_fragment(pdu))[:QUOTED_CHARACTERS]

@@ -39,12 +39,11 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One message as its handset shows it; `missing` are the parts that never came."""
+    """One message as its handset shows it."""
 
     source: str
     destination: str
     text: str
-    missing: tuple[int, ...] = ()
 
 
 class Joiner:
