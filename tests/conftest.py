@@ -1,7 +1,8 @@
-"""What every test may ask for: a real PostgreSQL, a fresh database, a clock that stands still until moved.
+"""What every test may ask for: a real PostgreSQL, a fresh database, a clock that only it moves.
 
-One embedded server serves the whole run; `ONESIXTY_TEST_DATABASE_URL` names another (the role must be allowed to
-create databases). Each worker migrates one template; a test that needs a database gets a copy of it.
+One embedded server serves the whole run; `ONESIXTY_TEST_DATABASE_URL` names another (the role must
+be allowed to create databases). Each worker migrates one template; a test that needs a database
+gets a copy of it.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ import asyncpg
 import psycopg
 import pytest
 
+from on_file import OnFile
 from onesixty.kit import chance as chances
 from onesixty.kit.clock import ManualClock, SystemClock
 from onesixty.kit.secrets import Sealer
@@ -53,6 +55,9 @@ def server_url() -> str:
     directory = Path(os.environ[_DIRECTORY])
     url = embedded.start(directory).url
     (directory / "used").touch()
+    for name in ("fsync", "synchronous_commit", "full_page_writes"):  # nothing here outlives us
+        _run(url, f"ALTER SYSTEM SET {name} = off")
+    _run(url, "SELECT pg_reload_conf()")
     return url
 
 
@@ -71,7 +76,7 @@ def template(server_url: str) -> Iterator[str]:
 def url(server_url: str, template: str) -> Iterator[str]:
     """The URL of a fresh, migrated database."""
     name = f"test_{os.getpid()}_{next(_numbers)}"
-    _run(server_url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    _run(server_url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     yield named(server_url, name)
     _run(server_url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
@@ -102,6 +107,12 @@ def chance() -> chances.Chance:
     return chances.chance(160)
 
 
+@pytest.fixture
+def on_file(database: Database, sealer: Sealer) -> OnFile:
+    """Makes accounts, carriers, routes, keys and webhook endpoints."""
+    return OnFile(database, sealer)
+
+
 def named(server_url: str, database: str) -> str:
     """The URL of another database on the same server."""
     parts = urlsplit(server_url)
@@ -110,7 +121,7 @@ def named(server_url: str, database: str) -> str:
 
 def _run(server_url: str, statement: str) -> None:
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(statement)  # type: ignore[call-overload]
+        connection.execute(statement)
 
 
 def _ensure_partitions(url: str) -> None:
