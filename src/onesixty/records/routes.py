@@ -101,7 +101,7 @@ def consider(book: Snapshot, traits: Traits) -> list[Considered]:
 def shares(
     book: Snapshot, route: RouteRecord, is_up: Callable[[int], bool]
 ) -> list[tuple[int, float]]:
-    """The enabled carriers of a route, those that are up first, with the part that each gets now."""
+    """The enabled carriers of a route, those that are up first, and the part that each gets now."""
     usable = [choice for choice in route.carriers if _enabled(book, choice.carrier_id)]
     usable.sort(key=lambda choice: not is_up(choice.carrier_id))
     drawn = [choice for choice in usable if is_up(choice.carrier_id)] or usable

@@ -117,6 +117,15 @@ async def test_malformed_bodies(door: Door) -> None:
         assert (answer.status, answer.body["code"]) == (400, "malformed_json")
 
 
+async def test_body_without_type(door: Door) -> None:
+    """A body is JSON whatever Content-Type says, as with `curl -d`; a huge one is refused."""
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    body = {"name": "a", "kind": "loopback"}
+    assert (await door.ask("POST", "/v1/carriers", body, headers=form)).status == 201
+    large = await door.ask("POST", "/v1/carriers", b" " * (1024 * 1024 + 1))
+    assert (large.status, large.body["code"]) == (413, "body_too_large")
+
+
 async def test_taken_name(door: Door) -> None:
     """A name is taken once in an account, and free again after the carrier was removed."""
     await made(door)

@@ -1,6 +1,6 @@
-"""Encoding of answers: JSON, problems, and answers that are given once for an Idempotency-Key."""
+"""Reading bodies, encoding answers: JSON, problems, and what an Idempotency-Key makes be done once."""
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Annotated, Any, Final
 
 import orjson
@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from onesixty.entrypoints.rest.context import Context
+from onesixty.entrypoints.rest.context import BODY_MOST, Context
 from onesixty.kit import paging
 from onesixty.kit.problems import FieldError, Problem, document
 from onesixty.messages.types import Caller
@@ -19,27 +19,38 @@ from onesixty.records import idempotency
 from onesixty.storage.database import OUTAGES, Connection
 
 _log = structlog.get_logger()
+RECORD_MOST: Final = 1024 * 1024  # a body that is about one record
 
 
 class JsonRoute(APIRoute):
-    """Reads bodies by orjson: faster, and strict about what no database takes: lone surrogates, NaN.
+    """Reads bodies by orjson, which is strict about what no database takes: lone surrogates, NaN.
 
-    Every router that takes bodies has it as its `route_class`.
+    A body is JSON whatever its Content-Type says, and bounded. Every router that takes bodies has
+    this as its `route_class`.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """As FastAPI's, with another request class."""
         answer = super().get_route_handler()
+        if self.body_field is None:
+            return answer
 
         async def read(request: Request) -> Response:
-            return await answer(_JsonRequest(request.scope, request.receive))
+            body = await read_body(request, RECORD_MOST)
+            headers = [one for one in request.scope["headers"] if one[0] != b"content-type"]
+            headers.append((b"content-type", b"application/json"))
+            return await answer(_JsonRequest({**request.scope, "headers": headers}, body))
 
         return read
 
 
 class _JsonRequest(Request):
+    def __init__(self, scope: MutableMapping[str, Any], body: bytes) -> None:
+        super().__init__(scope)
+        self._body = body
+
     async def json(self) -> Any:
-        return orjson.loads(await self.body())
+        return orjson.loads(self._body)
 
 
 class Listing(BaseModel):
@@ -49,6 +60,19 @@ class Listing(BaseModel):
 
     limit: Annotated[int, Field(ge=1, le=paging.LIMIT_MOST)] = paging.LIMIT_DEFAULT
     after: Annotated[str | None, Field(description="`next` of the page before")] = None
+
+
+async def read_body(request: Request, most: int = BODY_MOST) -> bytes:
+    """The body; raises Problem `body_too_large` as soon as it is known to be over `most` octets."""
+    length = request.headers.get("content-length", "0")
+    if length.isdigit() and int(length) > most:
+        raise Problem("body_too_large", f"bodies have at most {most:,} bytes here")
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            raise Problem("body_too_large", f"bodies have at most {most:,} bytes here")
+    return body
 
 
 def json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

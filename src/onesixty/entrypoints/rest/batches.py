@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from onesixty.entrypoints.rest import answers, send_body
 from onesixty.entrypoints.rest.context import Context, context_of, needs
-from onesixty.entrypoints.rest.messages import read_body, refusal_document
+from onesixty.entrypoints.rest.messages import refusal_document
 from onesixty.entrypoints.rest.problem_pages import problem_responses
 from onesixty.entrypoints.rest.schemas import Batch, BatchResult
 from onesixty.kit import ids
@@ -35,7 +35,7 @@ PATH: Final = "/v1/messages/batch"
 async def send_batch(request: Request, caller: Caller = needs("messages:write")) -> Response:
     """The good ones are stored in one transaction; the others come back with what is wrong, by their index."""
     context = context_of(request)
-    raw = await read_body(request)
+    raw = await answers.read_body(request)
     read = send_body.read_batch(raw, context.allow_private_urls)
     key = request.headers.get("idempotency-key")
     claim = (

@@ -11,7 +11,6 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from onesixty.carriers.contract import OutcomeKind, ReceiptState
 from onesixty.entrypoints.rest import answers, send_body
 from onesixty.entrypoints.rest.context import (
-    BODY_MOST,
     Context,
     authenticate,
     context_of,
@@ -30,19 +29,6 @@ from onesixty.records import events, idempotency
 
 router = APIRouter(prefix="/v1/messages", tags=["messages"])
 PATH: Final = "/v1/messages"
-
-
-async def read_body(request: Request) -> bytes:
-    """The body; raises Problem `body_too_large` as soon as it is known to be."""
-    length = request.headers.get("content-length", "0")
-    if length.isdigit() and int(length) > BODY_MOST:
-        raise Problem("body_too_large", f"bodies have at most {BODY_MOST:,} bytes")
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_MOST:
-            raise Problem("body_too_large", f"bodies have at most {BODY_MOST:,} bytes")
-    return body
 
 
 async def send(
@@ -87,7 +73,7 @@ async def send_message(request: Request) -> Response:
         context_of(request),
         request.headers.get("authorization"),
         request.headers.get("idempotency-key"),
-        await read_body(request),
+        await answers.read_body(request),
     )
 
 
@@ -115,7 +101,7 @@ def preview(context: Context, caller: Caller, wanted: Any) -> dict[str, Any]:
 )  # fmt: skip
 async def preview_message(request: Request, caller: Caller = needs("messages:read")) -> Response:
     """Encoding, segments, replaced characters, route and carrier; sends nothing."""
-    wanted = send_body.read_preview(await read_body(request))
+    wanted = send_body.read_preview(await answers.read_body(request))
     return answers.json(preview(context_of(request), caller, wanted))
 
 

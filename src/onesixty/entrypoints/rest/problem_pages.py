@@ -39,6 +39,8 @@ class ProblemDocument(BaseModel):
 def problem_responses(*codes: str) -> dict[int | str, dict[str, Any]]:
     """For `responses=` of a path: these problems and those of every door, with examples."""
     by_status: dict[int | str, list[Kind]] = {}
+    if "malformed_json" in codes:  # then there is a body
+        codes = (*codes, "body_too_large")
     for code in dict.fromkeys((*codes, *_EVERYWHERE)):
         by_status.setdefault(KINDS[code].http_status, []).append(KINDS[code])
     responses = {status: _response(kinds) for status, kinds in by_status.items()}
