@@ -58,6 +58,15 @@ async def test_late_answers_come_after_their_time(start: Start, clock: ManualClo
     assert heads(await esme.pass_time(clock, 10)) == [(0, late)]
 
 
+async def test_late_answers_do_not_stop_the_rest(start: Start, clock: ManualClock) -> None:
+    """However many answers are due later, further submits are read and answered."""
+    _, esme = await start("late_answers=1", window=2)
+    for _ in range(50):
+        esme.submit(registered_delivery=0)
+    assert await esme.quiet() == []
+    assert len(await esme.pass_time(clock, 90)) == 50
+
+
 async def test_answers_can_come_twice(start: Start) -> None:
     """Both answers are the same."""
     _, esme = await start("duplicate_answers=1")

@@ -45,12 +45,12 @@ class Answers:
         if self._drops and self._drops():
             self.withhold(link, request)
             return None
-        late = self._late is not None and self._late()
-        delay = (
-            self._faults.late_answer_seconds
-            if late
-            else self._faults.answer_delay_seconds.draw(self._chance)
-        )
+        if self._late and self._late():
+            link.forget(request)  # else enough of them would stop the link from being read
+            late = self._faults.late_answer_seconds
+            self._agenda.after(late, partial(self._write_forgotten, link, request, status, fields))
+            return late
+        delay = self._faults.answer_delay_seconds.draw(self._chance)
         if delay:
             self._agenda.after(delay, partial(self._write, link, request, status, fields))
         else:
@@ -79,18 +79,26 @@ class Answers:
         link.close("the simulator breaks this link")
 
     def _write(self, link: ServerLink, request: Pdu, status: int, fields: Fields | None) -> None:
-        self._statistics.answers += 1
         if self._faithful:
+            self._statistics.answers += 1
             link.respond(request, status, fields)
-            return
+        else:
+            link.forget(request)
+            self._write_forgotten(link, request, status, fields)
+
+    def _write_forgotten(
+        self, link: ServerLink, request: Pdu, status: int, fields: Fields | None
+    ) -> None:
+        """Write an answer that the link does not wait for, with all that may be wrong with it."""
+        self._statistics.answers += 1
         answer = _answer(request, status, fields)
         if self._faults.unknown_tlvs and link.version >= _FIRST_VERSION_WITH_TLVS:
             answer.tlvs.extend(UNKNOWN_TLVS)
         if self._misnumbers and self._misnumbers():
             answer.sequence = (request.sequence + _WRONG_BY) & 0x7FFFFFFF
-        times = 2 if self._repeats and self._repeats() else 1
-        frame = encode(answer) * times
-        link.forget(request)
+        frame = encode(answer)
+        if self._repeats and self._repeats():
+            frame += frame
         if not self._faults.split_writes:
             link.write_raw(frame)
             return

@@ -109,6 +109,7 @@ class Smsc:
 
     @faults.setter
     def faults(self, faults: Faults) -> None:
+        """Take new faults; counters such as those of `every:n` begin anew."""
         self._faults = faults
         self._refuses = faults.refuse.draws(self._chance)
         self._answers = Answers(faults, self._agenda, self._chance, self.statistics)
