@@ -64,7 +64,7 @@ class Targets:
         self._most, self._per_target = in_flight_most, per_target_most
         self._endpoints: dict[int, Target] = {}
         self._hosts: dict[str, Target] = {}
-        self._in_flight = self._busy = self._failing_in_flight = 0
+        self._in_flight = self._failing_in_flight = 0
 
     def endpoint(self, number: int, failing_since: datetime | None = None) -> Target:
         """The target of an endpoint, which may be known to be failing since before this process
@@ -99,18 +99,17 @@ class Targets:
     def room(self, target: Target, now: datetime) -> int:
         """Calls that may be begun now to this target.
 
-        Its share is the whole divided by the targets in use and one more: a newcomer always finds
-        room, however slow the others are.
+        No target ever has more calls than are left free: a newcomer finds room, however many hang.
         """
         if target.closed_until is not None and target.closed_until > now:
             return 0
         if target.failures and self._failing_in_flight * _FAILING_SHARE >= self._most:
             return 0
-        return max(self._limit(target) - target.in_flight, 0)
+        earned = min(target.window, self._per_target) - target.in_flight
+        return max(min(earned, (self.free() - target.in_flight) // 2), 0)
 
     def began(self, target: Target) -> None:
         """A delivery to it is on its way."""
-        self._busy += target.in_flight == 0
         self._failing_in_flight += target.failures > 0
         target.in_flight += 1
         self._in_flight += 1
@@ -122,11 +121,7 @@ class Targets:
         """
         target.in_flight -= 1
         self._in_flight -= 1
-        self._busy -= target.in_flight == 0
         self._failing_in_flight -= was_failing
         target.window = min(target.window, self._per_target)
-        return target.hungry and self.room(target, now) * 4 >= self._limit(target)
-
-    def _limit(self, target: Target) -> int:
-        others = self._busy - (target.in_flight > 0)
-        return min(target.window, self._per_target, max(self._most // (others + 2), 1))
+        room = self.room(target, now)
+        return target.hungry and room > 0 and room * 3 >= target.in_flight
