@@ -48,3 +48,12 @@ async def test_problem_list(door: Door) -> None:
     """Every problem is listed; an unknown one is not found."""
     assert "/problems/no_route" in (await door.ask("GET", "/problems", key="")).body
     assert (await door.ask("GET", "/problems/none", key="")).status == 404
+
+
+async def test_open_paths(door: Door) -> None:
+    """The document says which paths take no key, and those take none."""
+    paths = door.openapi["paths"]
+    taking_none = {path for path in paths if paths[path].get("get", {}).get("security") == []}
+    assert taking_none == {"/healthz", "/readyz", "/problems", "/problems/{code}"}
+    for path in taking_none:
+        assert (await door.ask("GET", path.format(code="no_route"), key="")).status == 200

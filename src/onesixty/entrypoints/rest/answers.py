@@ -1,4 +1,4 @@
-"""Reading bodies, encoding answers: JSON, problems, and what an Idempotency-Key makes be done once."""
+"""Reading of bodies, encoding of answers: JSON, problems, answers kept for an Idempotency-Key."""
 
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Annotated, Any, Final

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from onesixty.entrypoints.rest.answers import json
 from onesixty.entrypoints.rest.context import Context, authenticate, context_of, require
-from onesixty.entrypoints.rest.problem_pages import problem_responses
+from onesixty.entrypoints.rest.problem_pages import WITHOUT_KEY, problem_responses
 from onesixty.kit.metrics import REGISTRY
 
 router = APIRouter(tags=["Server"])
@@ -33,7 +33,7 @@ class Readiness(BaseModel):
     reasons: list[str] = Field(examples=[[]])
 
 
-@router.get("/healthz", response_model=Alive, summary="Is it alive?")
+@router.get("/healthz", response_model=Alive, summary="Is it alive?", openapi_extra=WITHOUT_KEY)
 async def show_health() -> Response:
     """Restart the process when this does not answer. It asks nobody else."""
     return json({"status": "ok"})
@@ -44,6 +44,7 @@ async def show_health() -> Response:
     response_model=Readiness,
     summary="Can it take messages?",
     responses={503: {"model": Readiness, "description": "Not now, for these reasons"}},
+    openapi_extra=WITHOUT_KEY,
 )
 async def show_readiness(context: Here) -> Response:
     """Send traffic here only while this answers 200."""
@@ -58,6 +59,7 @@ async def show_readiness(context: Here) -> Response:
     response_class=PlainTextResponse,
     summary="Metrics for Prometheus",
     responses=problem_responses(),
+    openapi_extra={"security": [{}, {"key": []}]},
 )
 async def show_metrics(request: Request, context: Here) -> Response:
     """Metrics of this process. From another machine it takes a key with `metrics:read`."""

@@ -10,6 +10,8 @@ from pydantic import BaseModel, Field
 from onesixty.kit.problems import KINDS, Kind, Problem, document
 
 MEDIA_TYPE: Final = "application/problem+json"
+# For `openapi_extra` of paths that take no key.
+WITHOUT_KEY: Final[dict[str, Any]] = {"security": []}
 # Any door with a key can answer these.
 _EVERYWHERE: Final = ("unauthorized", "forbidden", "unavailable", "internal_error")
 
@@ -61,7 +63,9 @@ def _content() -> dict[str, dict[str, Any]]:
     return {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
 
 
-@router.get("/problems", response_class=HTMLResponse, summary="All problems")
+@router.get(
+    "/problems", response_class=HTMLResponse, summary="All problems", openapi_extra=WITHOUT_KEY
+)
 async def list_problems() -> HTMLResponse:
     """A page with every problem that this server can answer."""
     rows = "".join(
@@ -77,7 +81,8 @@ async def list_problems() -> HTMLResponse:
     "/problems/{code}",
     response_class=HTMLResponse,
     summary="One problem",
-    responses={404: problem_responses("not_found")[404]},
+    responses={key: problem_responses("not_found")[key] for key in (404, "default")},
+    openapi_extra=WITHOUT_KEY,
 )
 async def show_problem(code: str) -> HTMLResponse:
     """The page that the `type` of a problem points to: what it means and what to do."""
