@@ -1,39 +1,39 @@
 """The composition root: read `build` to know what the platform is made of."""
 
 import asyncio
+import gc
 import socket
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
 from onesixty.carriers import registry
-from onesixty.carriers.contract import Carrier, CarrierConfig
 from onesixty.entrypoints.rest.context import Context
 from onesixty.entrypoints.rest.server import Server
 from onesixty.features.webhooks.deliver import Deliverer, DeliverOptions
-from onesixty.kit.chance import Chance, chance
+from onesixty.kit.chance import chance
 from onesixty.kit.clock import Clock
 from onesixty.kit.loops import Loop
-from onesixty.kit.secrets import Sealer, SealError
+from onesixty.kit.secrets import Sealer
 from onesixty.messages import ends, leases
 from onesixty.messages.accept import Acceptor
 from onesixty.messages.dispatch import Dispatcher
 from onesixty.messages.handover import Handover
 from onesixty.messages.inbound import InboundReceiver
+from onesixty.messages.lanes import DRAIN_SECONDS, LaneKeeper
 from onesixty.messages.receive import Receiver
 from onesixty.messages.reconcile import Reconciler
 from onesixty.messages.settle import Settler
 from onesixty.records import accounts, carriers, idempotency, keys
-from onesixty.records.snapshot import CarrierRecord, SnapshotKeeper
+from onesixty.records.snapshot import SnapshotKeeper
 from onesixty.settings import Settings
 from onesixty.storage import partitions
 from onesixty.storage.database import Connection, Database
 
 _log = structlog.get_logger()
 SANDBOX: Final = "sandbox"  # the loopback carrier that messages of test keys go to
-CARRIER_DRAIN_SECONDS: Final = 10.0
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ class App:
     deliverer: Deliverer
     server: Server
     loops: list[Loop]
-    carriers: "CarrierKeeper"
+    lanes: LaneKeeper
     new_key: str | None = None  # the first API key, when this start made one
     stop_seconds: float = 30.0
     _listener: Connection | None = field(default=None)
@@ -67,14 +67,18 @@ class App:
         ):
             gatherer.start()
         self.deliverer.start()
-        await self.carriers.run_once()
+        await self.lanes.run_once()
         for loop in self.loops:
             loop.start()
         self._listener = await self.database.listen("onesixty_records", self.keeper.loop.wake)
+        # What is here now stays. Collections of the rest are rare: the walk makes no cycles, and each full one stops it.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(100_000, 20, 100)
 
     async def stop(self) -> None:
         """Take nothing more, finish what is in flight, give back what is not, leave."""
-        await self.carriers.stop(min(CARRIER_DRAIN_SECONDS, self.stop_seconds))
+        await self.lanes.stop(min(DRAIN_SECONDS, self.stop_seconds))
         for gatherer in (
             self.acceptor.gatherer,
             self.settler.gatherer,
@@ -124,38 +128,39 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     acceptor = Acceptor(
         database, keeper, sealer, clock, luck, handover=handover, sandbox_carrier=_sandbox(keeper)
     )
-    carrier_keeper = CarrierKeeper(keeper, sealer, clock, luck, dispatcher)
+    lanes = LaneKeeper(database, keeper, sealer, clock, luck, dispatcher)
 
     # News goes up by these callbacks only.
     dispatcher.report = settler.put
     dispatcher.on_receipts, dispatcher.on_inbound = receiver.put, inbound.put
     settler.look, receiver.parked = dispatcher.look, reconciler.parked
+    dispatcher.on_change = lanes.changed
     for part in (settler, receiver, inbound, reconciler):
         part.wake_webhooks = deliverer.wake
 
     housekeeping = Housekeeping(database, clock, node, deliverer, inbound)
     loops = [
         keeper.loop,
-        Loop("carriers", carrier_keeper.run_once, clock, idle_seconds=5),
+        lanes.loop,
         Loop("reconcile", reconciler.run_once, clock, idle_seconds=1),
         Loop("expire", housekeeping.expire, clock, idle_seconds=1),
         Loop("housekeeping", housekeeping.run_once, clock, idle_seconds=60),
     ]
-    keeper.on_change(loops[1].wake)
+    keeper.on_change(lanes.loop.wake)
     context = Context(
         database=database,
         keeper=keeper,
         sealer=sealer,
         clock=clock,
         acceptor=acceptor,
-        carrier_states=carrier_keeper.states,
+        carrier_states=lanes.states,
         wake_webhooks=deliverer.wake,
         is_ready=housekeeping.why_not_ready,
         allow_private_urls=settings.allow_private_urls,
     )
     return App(
         database, keeper, node, acceptor, dispatcher, settler, receiver, inbound, reconciler, deliverer,
-        Server(context), loops, carrier_keeper, new_key, settings.stop_seconds,
+        Server(context), loops, lanes, new_key, settings.stop_seconds,
     )  # fmt: skip
 
 
@@ -184,80 +189,6 @@ def _sandbox(keeper: SnapshotKeeper) -> int:
     return next(
         one.id for one in book.carriers.values() if one.account_id == root and one.name == SANDBOX
     )
-
-
-class CarrierKeeper:
-    """Keeps the lanes equal to the carriers on file: opens, reopens with new settings, pauses and closes."""
-
-    def __init__(
-        self,
-        keeper: SnapshotKeeper,
-        sealer: Sealer,
-        clock: Clock,
-        luck: Chance,
-        dispatcher: Dispatcher,
-    ) -> None:
-        self._keeper, self._sealer, self._clock, self._luck = keeper, sealer, clock, luck
-        self._dispatcher = dispatcher
-        self._running: dict[int, CarrierRecord] = {}
-        self._faults: dict[int, str] = {}
-
-    async def run_once(self) -> bool:
-        """Do what has changed; always False, for the loop: nothing more to do now."""
-        wanted = {one.id: one for one in self._keeper.book.carriers.values() if one.enabled}
-        for number, record in list(self._running.items()):
-            new = wanted.get(number)
-            if new is None or (new.settings, new.secrets, new.kind) != (
-                record.settings,
-                record.secrets,
-                record.kind,
-            ):
-                del self._running[number]
-                await self._dispatcher.close(number, CARRIER_DRAIN_SECONDS)
-        for number, record in wanted.items():
-            if number not in self._running:
-                await self._open(record)
-            elif record is not self._running[number]:
-                lane = self._dispatcher.lanes[number]
-                if record.rate_per_second != self._running[number].rate_per_second:
-                    lane.limit(record.rate_per_second)
-                lane.paused = record.paused
-                self._running[number] = record
-                lane.on_room()
-        return False
-
-    async def stop(self, drain_seconds: float) -> None:
-        """Close every lane."""
-        await asyncio.gather(
-            *(self._dispatcher.close(number, drain_seconds) for number in list(self._running))
-        )
-        self._running.clear()
-
-    def states(self) -> dict[int, dict[str, Any]]:
-        """Live state by carrier number, with why one could not be started."""
-        faults = {
-            number: {"status": "faulty", "detail": text} for number, text in self._faults.items()
-        }
-        return {**faults, **self._dispatcher.states()}
-
-    async def _open(self, record: CarrierRecord) -> None:
-        try:
-            carrier = self._build(record)
-        except (ValueError, SealError, KeyError) as error:
-            if self._faults.get(record.id) != str(error):
-                _log.error("carrier.faulty", carrier=record.name, error=str(error))
-            self._faults[record.id] = str(error)
-            return
-        self._faults.pop(record.id, None)
-        self._running[record.id] = record
-        await self._dispatcher.open(record.id, carrier, record.rate_per_second, record.paused)
-
-    def _build(self, record: CarrierRecord) -> Carrier:
-        spec = registry.SPECS[record.kind]
-        settings = {one.name: one.default for one in spec.fields} | carriers.opened(
-            record, self._sealer
-        )
-        return spec.build(CarrierConfig(record.id, record.name, settings, self._clock, self._luck))
 
 
 class Housekeeping:

@@ -98,6 +98,7 @@ class Lane:
         self._until = 0.0  # no submits before this monotonic time: the carrier throttles
         self._pause = PAUSE_FIRST_SECONDS
         self._timer: asyncio.TimerHandle | None = None
+        self._was_up = False
         self.loop = Loop(
             f"lane {carrier_id}", self.run_once, dispatcher.clock, idle_seconds=IDLE_SECONDS
         )
@@ -175,6 +176,9 @@ class Lane:
 
     def on_room(self) -> None:
         """The carrier can take more, or came up or went down."""
+        if self._was_up != (up := self.carrier.is_up()):
+            self._was_up = up
+            self._d.on_change(self.carrier_id, up)
         self.pump()
         if self.backlog:
             self.loop.wake()
@@ -283,6 +287,7 @@ class Dispatcher:
         self.report: Callable[[Outcome], None] = lambda outcome: None
         self.on_receipts: Callable[[list[Receipt]], None] = lambda receipts: None
         self.on_inbound: Callable[[list[Inbound]], None] = lambda inbounds: None
+        self.on_change: Callable[[int, bool], None] = lambda carrier_id, is_up: None
 
     async def open(
         self, carrier_id: int, carrier: Carrier, rate_per_second: int | None, paused: bool

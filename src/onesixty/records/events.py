@@ -1,6 +1,10 @@
 """Event types and their numbers. A message event has the number of the status that it tells of."""
 
-from typing import Final
+from datetime import datetime
+from typing import Any, Final
+
+from onesixty.kit import ids
+from onesixty.storage.database import Connection
 
 TYPES: Final[dict[int, str]] = {
     2: "message.queued",
@@ -70,3 +74,24 @@ def names(bits: int) -> list[str]:
         for number, name in TYPES.items()
         if bits >> number & 1 and not (whole and number in MESSAGE_EVENTS)
     ]
+
+
+async def tell(
+    tx: Connection, account_id: int, name: str, data: dict[str, Any], now: datetime
+) -> None:
+    """Write an event that is not about a message, with its outbox rows."""
+    await tx.execute(
+        "WITH event AS ("
+        " INSERT INTO events (account_id, id, type, sequence, data, at) VALUES ($1, $2, $3, 1, $4, $5)"
+        " RETURNING account_id, id, type, at)"
+        " INSERT INTO webhook_queue (event_id, endpoint_id, account_id, due_at)"
+        " SELECT event.id, endpoint.id, event.account_id, event.at FROM event"
+        " JOIN webhook_endpoints endpoint USING (account_id)"
+        " WHERE endpoint.removed_at IS NULL AND endpoint.disabled_at IS NULL"
+        " AND endpoint.event_mask >> event.type::int & 1 = 1",
+        account_id,
+        ids.uuid7(),
+        NUMBERS[name],
+        data,
+        now,
+    )

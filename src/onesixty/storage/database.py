@@ -29,6 +29,8 @@ _SESSION = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
+    "enable_material": "off",
+    "random_page_cost": "1.1",
     "plan_cache_mode": "force_generic_plan",
     "jit": "off",
 }
