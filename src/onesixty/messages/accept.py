@@ -24,7 +24,7 @@ from onesixty.messages.states import Status
 from onesixty.messages.types import Caller, Direction, Message, Refusal, SendRequest
 from onesixty.records import idempotency, routes
 from onesixty.records.snapshot import Snapshot, SnapshotKeeper
-from onesixty.storage.database import Database
+from onesixty.storage.database import OUTAGES, Database
 
 GATHER_MOST: Final = 1000  # messages in one transaction
 INBOX_MOST: Final = 5000  # single requests that wait for their commit; more are told to come back
@@ -63,7 +63,12 @@ class Acceptor:
         self._clock, self._chance, self._handover = clock, chance, handover
         self._sandbox = sandbox_carrier
         self.gatherer: Gatherer[_Entry] = Gatherer(
-            "accept", self._write, clock, batch_max=GATHER_MOST, inbox_max=INBOX_MOST
+            "accept",
+            self._write,
+            clock,
+            batch_max=GATHER_MOST,
+            inbox_max=INBOX_MOST,
+            give_up=self._give_up,
         )
 
     async def accept(
@@ -76,16 +81,14 @@ class Acceptor:
         """Take one message. `encode` makes the answer that is kept under `claim`. Raises Problem `overloaded` or a conflict."""
         decided = decide(self._keeper.book, request, caller, self._clock.now(), self._pick(caller))
         if isinstance(decided, Refusal):
+            if claim and (kept := await self._kept(claim)):
+                return kept
             metrics.refused.labels(decided.code).inc()
             return decided
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        try:
-            self.gatherer.put(_Entry(decided, claim, encode, future))
-        except Full:
-            raise Problem(
-                "overloaded", "too many messages wait to be stored", retry_after_seconds=1
-            ) from None
+        self._put(_Entry(decided, claim, encode, future))
         result = await future
+        metrics.accept_seconds.observe(self._clock.monotonic() - began)
         if isinstance(result, Problem):
             raise result
         return result if isinstance(result, idempotency.Answer) else result[0]
@@ -112,26 +115,20 @@ class Acceptor:
         for refusal in decided:
             if isinstance(refusal, Refusal):
                 metrics.refused.labels(refusal.code).inc()
-        storing = Storing(self._handover, good)
-        try:
+        with Storing(self._handover, good) as storing:
             async with self._database.write() as tx:
-                if claim:
-                    (kept,) = await idempotency.take(tx, self._sealer, [claim], now)
-                    if isinstance(kept, Problem):
-                        raise kept
-                    if kept is not None:
-                        storing.undo()
-                        return kept
+                kept = await self._kept(tx, claim)
+                if kept is not None:
+                    storing.undo()
+                    return kept
                 for start in range(0, len(good), CHUNK):
                     await storing.insert(tx, good[start : start + CHUNK])
+                refused = len(decided) - len(good)
                 await store.insert_batch_row(
-                    tx, caller.account_id, batch_id, len(good), len(decided) - len(good), now
+                    tx, caller.account_id, batch_id, len(good), refused, now
                 )
                 if claim and encode:
                     await idempotency.keep(tx, self._sealer, [(claim, encode(decided))])
-        except BaseException:
-            storing.undo()
-            raise
         storing.hand_over()
         return decided
 
@@ -148,26 +145,50 @@ class Acceptor:
     def _pick_sandbox(self, book: Snapshot, traits: routes.Traits) -> routes.Chosen | None:
         return routes.Chosen(0, self._sandbox, ())
 
-    async def _write(self, entries: list[_Entry]) -> None:
-        entries = [entry for entry in entries if not entry.done.cancelled()]
-        storing = Storing(self._handover, [entry.message for entry in entries])
+    async def _kept(self, claim: idempotency.Claim) -> idempotency.Answer | None:
+        """The answer to an earlier request with this key, which counts even where it would be refused now."""
+        async with self._database.write() as tx:
+            (kept,) = await idempotency.take(tx, self._sealer, [claim], self._clock.now())
+            if kept is None:
+                await idempotency.keep(tx, self._sealer, [(claim, None)])
+        if isinstance(kept, Problem):
+            raise kept
+        return kept
+
+    def _put(self, entry: _Entry) -> None:
         try:
-            claimed = [entry for entry in entries if entry.claim]
-            if claimed:
+            self.gatherer.put(entry)
+        except Full:
+            detail = "too many messages wait to be stored"
+            _answer(entry, Problem("overloaded", detail, retry_after_seconds=1))
+
+    async def _kept(
+        self, tx: Connection, claim: idempotency.Claim | None
+    ) -> idempotency.Answer | None:
+        if claim is None:
+            return None
+        (kept,) = await idempotency.take(tx, self._sealer, [claim], self._clock.now())
+        if isinstance(kept, Problem):
+            raise kept
+        return kept
+
+    async def _write(self, entries: list[_Entry]) -> None:
+        entries = [entry for entry in entries if not entry.done.done()]
+        with Storing(self._handover, [entry.message for entry in entries]) as storing:
+            if any(entry.claim for entry in entries):
                 await self._write_claimed(entries, storing)
             elif entries:
                 await storing.insert_alone(self._database)
-        except Exception as error:
-            # Nothing was stored. Each caller is told so; there is no retry behind its back.
-            storing.undo()
-            for entry in entries:
-                if not entry.done.done():
-                    entry.done.set_exception(error)
-            return
         storing.hand_over()
         for entry in entries:
             if not entry.done.done():
                 entry.done.set_result([entry.message])
+
+    def _give_up(self, entries: list[_Entry], error: Exception) -> None:
+        # Nothing was stored. Each caller is told so; there is no retry behind its back.
+        for entry in entries:
+            if not entry.done.done():
+                entry.done.set_exception(error)
 
     async def _write_claimed(self, entries: list[_Entry], storing: Storing) -> None:
         first: dict[tuple[int, str], _Entry] = {}
@@ -180,8 +201,8 @@ class Acceptor:
                 again.append(entry)
         for entry in again:  # the same key twice in one batch: the later ones wait for the next
             storing.forget(entry.message)
-            self.gatherer.put(entry)
             entries.remove(entry)
+            self._put(entry)
         async with self._database.write() as tx:
             claims = [entry.claim for entry in first.values() if entry.claim]
             kept = await idempotency.take(tx, self._sealer, claims, self._clock.now())
@@ -189,7 +210,7 @@ class Acceptor:
                 if answer is not None:
                     storing.forget(entry.message)
                     entries.remove(entry)
-                    entry.done.set_result(answer)
+                    _answer(entry, answer)
             await storing.insert(tx, [entry.message for entry in entries])
             await idempotency.keep(
                 tx,
@@ -200,6 +221,11 @@ class Acceptor:
                     if entry.claim and entry.encode
                 ],
             )
+
+
+def _answer(entry: _Entry, result: Result) -> None:
+    if not entry.done.done():  # its caller may have gone away
+        entry.done.set_result(result)
 
 
 Pick = Callable[[Snapshot, routes.Traits], routes.Chosen | None]

@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
+
 from onesixty.kit import ids
 from onesixty.messages.states import Status
 from onesixty.messages.types import Direction, Message
@@ -32,7 +34,7 @@ INSERT: Final = f"""
 WITH draft AS (
     SELECT * FROM unnest($1::int[], $2::uuid[], $3::uuid[], $4::smallint[], $5::smallint[], $6::boolean[],
         $7::smallint[], $8::smallint[], $9::int[], $10::int[], $11::text[], $12::text[], $13::text[], $14::text[],
-        $15::text[], $16::text[], $17::uuid[], $18::jsonb[], $19::jsonb[], $20::timestamptz[], $21::timestamptz[],
+        $15::text[], $16::text[], $17::uuid[], $18::text[], $19::jsonb[], $20::timestamptz[], $21::timestamptz[],
         $22::timestamptz[])
     AS draft(account_id, id, event_id, status, category, test, encoding, segments, carrier_id, route_id, fallbacks,
         sender, recipient, body, reference, callback_url, batch_id, tags, metadata, send_at, expires_at, created_at)
@@ -42,7 +44,7 @@ WITH draft AS (
         expires_at, created_at)
     SELECT account_id, id, status, (status <> {Status.SCHEDULED})::int, {Direction.OUTBOUND}, category, test, encoding,
         segments, carrier_id, route_id, fallbacks::int[], sender, recipient, body, reference, callback_url, batch_id,
-        tags, metadata, send_at, expires_at, created_at
+        tags::jsonb, metadata, send_at, expires_at, created_at
     FROM draft
 ), waiting AS (
     INSERT INTO queue (message_id, account_id, carrier_id, priority, due_at, expires_at)
@@ -86,7 +88,7 @@ def insert_arguments(messages: Sequence[Message], lease_id: UUID, node_id: int) 
             (
                 m.account_id, m.id, ids.uuid7(), int(m.status), int(m.category), m.test, int(m.encoding), m.segments,
                 m.carrier_id, m.route_id, _integers(m.fallbacks), m.sender, m.recipient, m.body, m.reference,
-                m.callback_url, m.batch_id, list(m.tags) or None, m.metadata, m.send_at, m.expires_at, m.created_at,
+                m.callback_url, m.batch_id, _texts(m.tags), m.metadata, m.send_at, m.expires_at, m.created_at,
             )
             for m in messages
         ],
@@ -95,8 +97,13 @@ def insert_arguments(messages: Sequence[Message], lease_id: UUID, node_id: int) 
     return [*columns, lease_id, node_id]
 
 
+# Lists travel as text: a list of lists would be taken for one array of two dimensions.
 def _integers(numbers: list[int]) -> str | None:
     return "{" + ",".join(map(str, numbers)) + "}" if numbers else None
+
+
+def _texts(texts: Sequence[str]) -> str | None:
+    return orjson.dumps(texts).decode() if texts else None
 
 
 async def note(tx: Connection, moved: Rows, now: datetime) -> int:

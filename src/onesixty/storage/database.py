@@ -18,6 +18,7 @@ OUTAGES = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
+    asyncpg.InternalClientError,  # a statement on a connection whose end had not been noticed
 )
 
 
