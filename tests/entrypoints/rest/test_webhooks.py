@@ -257,7 +257,8 @@ async def test_replay_of_one(door: Door, platform: Platform, receiver: Receiver)
     assert receiver.taken[0].headers["webhook-id"] == event
     unknown = ids.to_text("evt", ids.uuid7())
     assert (await door.ask("POST", path, {"event": unknown})).status == 404
-    assert (await door.ask("POST", path, {"event": "msg_1"})).status == 422
+    for wrong in ({"event": "msg_1"}, {"event": event, "failed": True}):
+        assert (await door.ask("POST", path, wrong)).status == 422
 
 
 async def test_replay_by_filter(door: Door, platform: Platform, receiver: Receiver) -> None:
