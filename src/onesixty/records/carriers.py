@@ -75,7 +75,7 @@ async def create(tx: Connection, sealer: Sealer, account_id: int, fields: dict[s
         fields["name"],
         fields["kind"],
         fields["settings"],
-        sealer.seal(orjson.dumps(fields["secrets"])) if fields["secrets"] else None,
+        _sealed(fields["secrets"], sealer),
         fields.get("enabled", True),
         fields.get("rate_per_second"),
     )
@@ -85,14 +85,21 @@ async def create(tx: Connection, sealer: Sealer, account_id: int, fields: dict[s
     return identifier
 
 
-async def update(tx: Connection, sealer: Sealer, carrier_id: int, fields: dict[str, Any]) -> None:
-    """Change settings, secrets, enabled, paused and rate_per_second; all five keys are needed."""
+async def update(tx: Connection, sealer: Sealer, row: Any, changes: dict[str, Any]) -> None:
+    """Change a carrier's row: any of settings, secrets, enabled, paused and rate_per_second.
+
+    Secrets that are the same stay sealed as they are: a running carrier reconnects at a change.
+    """
+    fields = dict(row) | changes
+    if "secrets" in changes:
+        same = changes["secrets"] == secrets_of(row["secrets"], sealer)
+        fields["secrets"] = row["secrets"] if same else _sealed(changes["secrets"], sealer)
     await tx.execute(
         "UPDATE carriers SET settings = $2, secrets = $3, enabled = $4, paused = $5,"
         " rate_per_second = $6, updated_at = now() WHERE id = $1",
-        carrier_id,
+        row["id"],
         fields["settings"],
-        sealer.seal(orjson.dumps(fields["secrets"])) if fields["secrets"] else None,
+        fields["secrets"],
         fields["enabled"],
         fields["paused"],
         fields["rate_per_second"],
@@ -170,6 +177,10 @@ async def reachable(tx: Connection, account_id: int, wanted: list[str]) -> dict[
         ]
         raise Problem("invalid_request", errors[0].detail, tuple(errors))
     return found
+
+
+def _sealed(secrets: dict[str, Any], sealer: Sealer) -> bytes | None:
+    return sealer.seal(orjson.dumps(secrets)) if secrets else None
 
 
 def _wrong(field: SettingField, value: Any) -> str | None:

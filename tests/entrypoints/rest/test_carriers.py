@@ -204,6 +204,19 @@ async def test_pause_and_resume(door: Door) -> None:
     assert (await door.ask("POST", "/v1/carriers/acme/resume")).body["paused"] is False
 
 
+async def test_only_what_matters_reconnects(door: Door) -> None:
+    """What does not change the settings leaves them as they were, so a running carrier stays up."""
+    await made(door)
+    number = number_of(door, "acme")
+    before = door.context.keeper.book.carriers[number]
+    await door.ask("POST", "/v1/carriers/acme/pause")
+    await door.ask("PATCH", "/v1/carriers/acme", {"settings": {"password": "****"}})
+    await door.ask("PATCH", "/v1/carriers/acme", {"rate_per_second": 7})
+    after = door.context.keeper.book.carriers[number]
+    assert (after.settings, after.secrets) == (before.settings, before.secrets)
+    assert (after.paused, after.rate_per_second) == (True, 7)
+
+
 async def test_disabled_is_told(door: Door) -> None:
     """The test of a disabled carrier says how to enable it."""
     await made(door, enabled=False)

@@ -293,14 +293,12 @@ async def resume_carrier(name: str, caller: Writer, context: Here) -> Response:
 async def _change(name: str, caller: Caller, context: Context, changes: dict[str, Any]) -> Response:
     async with context.database.write() as tx:
         row = await _find(tx, caller, name)
-        spec = _spec(row["kind"])
-        old = row["settings"] | carriers.secrets_of(row["secrets"], context.sealer)
-        given = _merged(spec, changes.pop("settings", {}), old)
-        settings, secrets = _checked(spec, given, context)
-        fields = {key: row[key] for key in ("enabled", "paused", "rate_per_second")} | changes
-        await carriers.update(
-            tx, context.sealer, row["id"], fields | {"settings": settings, "secrets": secrets}
-        )
+        if "settings" in changes:
+            spec = _spec(row["kind"])
+            old = row["settings"] | carriers.secrets_of(row["secrets"], context.sealer)
+            given = _merged(spec, changes["settings"], old)
+            changes["settings"], changes["secrets"] = _checked(spec, given, context)
+        await carriers.update(tx, context.sealer, row, changes)
         row = await _find(tx, caller, name)
     await context.keeper.refresh()
     return json(_shown(row, context))
@@ -355,12 +353,13 @@ def _merged(spec: CarrierSpec, changes: dict[str, Any], old: dict[str, Any]) -> 
 
 def _shown(row: Any, context: Context) -> dict[str, Any]:
     secrets = carriers.secrets_of(row["secrets"], context.sealer)
+    settings = row["settings"] | {name: value and MASK for name, value in secrets.items()}
     return {
         "id": ids.to_text("car", row["public_id"]),
         "object": "carrier",
         "name": row["name"],
         "kind": row["kind"],
-        "settings": row["settings"] | {name: value and MASK for name, value in secrets.items()},
+        "settings": {name: settings[name] for name in sorted(settings)},
         "enabled": row["enabled"],
         "paused": row["paused"],
         "rate_per_second": row["rate_per_second"],
