@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""SMS gateways side by side: HTTP in, SMPP out, delivery receipts back as HTTP callbacks.
+
+    run.py --gateway onesixty --scenarios a,b,c,e,f,d,g
+    run.py --gateway kannel --variant spool --reps 1
+
+Needs Linux, a C compiler, make and Python 3.11; the standard library is enough. Prints one JSON
+record for each scenario, then tables, and appends the records to --out. Everything is on 127.0.0.1.
+"""
+
+import argparse
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # _cpu.py is for all benchmarks
+
+import tables
+from gateway import FOLDER, HERE, Gateway
+from scenarios import SCENARIOS, Bench, Seen
+from sinks import Sinks
+
+
+def main() -> None:
+    """Run the scenarios asked for."""
+    options = _options()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["make", "-s", "-C", str(HERE)], check=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # everything is stopped on the way out
+    gateway, sinks = Gateway(options.gateway, options.variant), Sinks(options.receipt_delay_ms)
+    bench, records = Bench(options, gateway, sinks), []
+    try:
+        sinks.start()
+        for key, run in _runs(options.scenarios, bench):
+            if key not in "dg":  # those start and stop it themselves
+                gateway.start()
+                bench.bound()
+            records.append(_record(key, gateway, [_seen(key, run, n) for n in range(options.reps)]))
+            print(json.dumps(records[-1]), flush=True)
+            with options.out.open("a") as file:
+                file.write(json.dumps(records[-1]) + "\n")
+    finally:
+        gateway.stop()
+        sinks.stop()
+    print("\n" + tables.markdown(records))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else None)
+    add = parser.add_argument
+    add("--gateway", default="onesixty", help="the name of a driver beside this file [%(default)s]")
+    add("--variant", default="", help="of the gateway, see its driver")
+    add("--scenarios", default="a,b,c,e,f,d,g", help="[%(default)s]")
+    add("--reps", type=int, default=3, help="runs of each scenario [%(default)s]")
+    add("--count", type=int, default=20_000, help="messages in a and f [%(default)s]")
+    add("--receipt-count", type=int, default=20_000, help="messages in b [%(default)s]")
+    add("--receipt-delay-ms", type=int, default=500, help="from submit to receipt [%(default)s]")
+    add("--rate", type=float, default=50, help="messages a second in c [%(default)s]")
+    add("--latency-seconds", type=float, default=20, help="of c [%(default)s]")
+    add("--slow-count", type=int, default=5000, help="messages in e [%(default)s]")
+    add("--crash-count", type=int, default=5000, help="messages in d and g [%(default)s]")
+    add("--crash-rate", type=float, default=1000, help="messages a second in d and g [%(default)s]")
+    add(
+        "--crash-stall", type=float, default=20, help="quiet seconds that end d and g [%(default)s]"
+    )
+    add("--out", type=Path, default=FOLDER / "records.jsonl", help="[%(default)s]")
+    return parser.parse_args()
+
+
+def _runs(wanted: str, bench: Bench) -> Iterator[tuple[str, Callable[[], Seen]]]:
+    for key in wanted.split(","):
+        if key == "f":
+            for bulk in bench.gateway.info.bulk:
+                yield key, lambda bulk=bulk: bench.forward(bulk=bulk)  # type: ignore[misc]
+        else:
+            yield key, lambda key=key: SCENARIOS[key](bench)  # type: ignore[misc]
+
+
+def _seen(key: str, run: Callable[[], Seen], number: int) -> Seen:
+    seen = run()
+    columns = {name: seen[name] for name in tables.TABLES[key][1] if name in seen}
+    print(time.strftime("%H:%M:%S"), key, number + 1, columns, file=sys.stderr, flush=True)
+    if seen["bad_sample"]:
+        print("an answer that was no acceptance:", seen["bad_sample"], file=sys.stderr, flush=True)
+    return seen
+
+
+def _record(key: str, gateway: Gateway, runs: list[Seen]) -> dict[str, Any]:
+    info = gateway.info
+    about = {"gateway": info.name, "variant": info.variant, "version": info.version}
+    now = time.strftime("%Y-%m-%d %H:%M", time.gmtime())
+    load = [round(value, 2) for value in os.getloadavg()]
+    return {**about, "scenario": key, "date": now, "reps": len(runs), "load": load, **_fold(runs)}
+
+
+def _fold(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Median, least and most of every number; whatever else there is, of the first run."""
+    folded: dict[str, Any] = {}
+    for name, first in runs[0].items():
+        values = [run[name] for run in runs if name in run]
+        if isinstance(first, dict):
+            folded[name] = _fold(values)
+        elif isinstance(first, (int, float)):
+            numbers = statistics.median(values), min(values), max(values)
+            median, least, most = (round(value, 4) for value in numbers)
+            folded[name] = {"median": median, "least": least, "most": most}
+        else:
+            folded[name] = first
+    return folded
+
+
+if __name__ == "__main__":
+    main()
