@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -78,11 +78,13 @@ class Api:
         except (aiohttp.ClientError, orjson.JSONDecodeError):
             raise Failure(f"what answers at {self.url} is no Onesixty") from None
 
-    async def events(self, **query: Any) -> AsyncIterator[dict[str, Any]]:
+    async def events(
+        self, began: Callable[[], None], **query: Any
+    ) -> AsyncIterator[dict[str, Any]]:
         """The account's events as they happen, without end and each once.
 
-        A lost connection is taken up again where it ended. Raises Failure when the server
-        cannot be reached at first, or refuses.
+        `began` is called once no event is missed any more. A lost connection is taken up again
+        where it ended. Raises Failure when the server cannot be reached at first, or refuses.
         """
         last: str | None = None
         recent: deque[str] = deque(maxlen=RECENT)  # a few come again where the stream is taken up
@@ -90,6 +92,8 @@ class Api:
         while True:
             try:
                 async with self._stream(last, query) as response:
+                    if not connected:
+                        began()
                     connected = True
                     async for event in _server_sent(response):
                         last = event["id"]

@@ -41,13 +41,15 @@ def listen(
 async def _listen(target: str, types: str | None, url: str, key: str | None) -> None:
     secret = f"whsec_{b64encode(token_bytes(SECRET_OCTETS)).decode()}"
     signer, clock = Webhook(secret), SystemClock()
-    timeout = aiohttp.ClientTimeout(total=FORWARD_SECONDS)
-    async with client.connect(url, key) as api, aiohttp.ClientSession(timeout=timeout) as session:
+
+    def say_where() -> None:
         out.print(f"events go to {target}, signed with the secret\n\n    {secret}\n")
         out.file.flush()
-        async for event in api.events(type=types):
-            body = orjson.dumps(event).decode()
-            now = clock.now()
+
+    timeout = aiohttp.ClientTimeout(total=FORWARD_SECONDS)
+    async with client.connect(url, key) as api, aiohttp.ClientSession(timeout=timeout) as session:
+        async for event in api.events(say_where, type=types):
+            body, now = orjson.dumps(event).decode(), clock.now()
             headers = {
                 "content-type": "application/json",
                 "webhook-id": event["id"],

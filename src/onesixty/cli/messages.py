@@ -129,7 +129,7 @@ def tail(url: client.Url = client.URL, key: client.Key = None) -> None:
 
     async def work() -> None:
         async with client.connect(url, key) as api:
-            async for event in api.events(type="message.*"):
+            async for event in api.events(_say_it_follows, type="message.*"):
                 _print_event(event)
 
     run_until_interrupted(work())
@@ -171,6 +171,11 @@ async def _happenings(api: Api, path: str, wait_seconds: float) -> AsyncIterator
         if is_final or clock.monotonic() >= until:
             return
         await clock.sleep(LOOK_SECONDS)
+
+
+def _say_it_follows() -> None:
+    out.print("following all messages; Ctrl-C ends it", style="dim")
+    out.file.flush()
 
 
 def _print_event(event: dict[str, Any]) -> None:

@@ -48,5 +48,5 @@ def explained(url: str) -> Iterator[None]:
     except migrations.MigrationError as error:
         raise Failure(str(error)) from None
     except (PsycopgError, SQLAlchemyError) as error:
-        reason = str(getattr(error, "orig", None) or error).strip()
+        reason = " ".join(str(getattr(error, "orig", None) or error).split())
         raise Failure(f"the database {local.shown(url)} cannot be used: {reason}") from None

@@ -49,6 +49,7 @@ def serve(
         bring_up(url)
         with explained(url):
             run(_serve(settings, url, local.sealer(settings), listener))
+    out.print("stopped")
 
 
 @contextlib.contextmanager
@@ -90,7 +91,6 @@ async def _serve(settings: Settings, url: str, sealer: Sealer, listener: socket.
         await server.serve(sockets=[listener])
     finally:
         await parts.stop()
-    out.print("stopped")
 
 
 class _HttpServer(uvicorn.Server):
@@ -144,6 +144,7 @@ def _announce(settings: Settings, url: str, listener: socket.socket, new_key: st
         out.print(f"Data lives in {local.shown(url)}")
     if new_key is not None and settings.bootstrap_key is None:
         _announce_key(address, new_key)
+    out.print("Ready. End it with Ctrl-C.")
     out.file.flush()
 
 

@@ -37,13 +37,13 @@ class DemoServer:
                 while not self.key:
                     line = (await self._process.stdout.readline()).decode()
                     if not line:
-                        raise Failure(f"the server did not start:\n{self.end_of_log()}")
+                        raise Failure("the server did not start")
                     if found := _URL.search(line):
                         self.url = found[1]
                     elif found := _KEY.search(line):
                         self.key = found[0]
         except TimeoutError:
-            raise Failure(f"the server did not start:\n{self.end_of_log()}") from None
+            raise Failure("the server did not start") from None
 
     async def stop(self) -> None:
         """Ask it to stop, and wait for its end; kill it if it does not come."""
@@ -78,6 +78,10 @@ async def running() -> AsyncIterator[DemoServer]:
         try:
             await server.read_announcement()
             yield server
+        except Failure as failure:
+            raise Failure(
+                f"{failure}\nthe end of the server's log:\n{server.end_of_log()}"
+            ) from None
         finally:
             await server.stop()
     finally:

@@ -1,0 +1,102 @@
+"""The real program in processes of its own, as a user runs it."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from onesixty.storage import embedded
+
+PROGRAM = (sys.executable, "-P", "-m", "onesixty.cli")
+ENVIRONMENT = {name: text for name, text in os.environ.items() if not name.startswith("ONESIXTY_")}
+
+
+def onesixty(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [*PROGRAM, *arguments],
+        env=ENVIRONMENT | environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@dataclass(slots=True)
+class Served:
+    """A running `onesixty serve` and what it said when it was ready."""
+
+    process: subprocess.Popen[str]
+    said: str
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        found = re.search(r"listens on (\S+)", self.said)
+        assert found
+        return found[1]
+
+    @property
+    def keys(self) -> list[str]:
+        """The API keys that it showed."""
+        return list(dict.fromkeys(re.findall(r"os_live_\w+", self.said)))
+
+    def stop(self) -> int:
+        """Ask it to stop; its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.communicate(timeout=30)
+        return self.process.returncode
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self.process.kill()
+        self.process.communicate(timeout=30)
+
+
+def serve(data_dir: Path, *arguments: str, **environment: str) -> Served:
+    """Start a server and wait until it listens."""
+    process = subprocess.Popen(
+        [*PROGRAM, "serve", "--port", "0", "--data-dir", str(data_dir), *arguments],
+        env=ENVIRONMENT | environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=(data_dir.parent / "serve.log").open("w"),
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout
+    said = ""
+    while "Ready." not in said:
+        line = process.stdout.readline()
+        assert line, (data_dir.parent / "serve.log").read_text()
+        said += line
+    return Served(process, said)
+
+
+@contextlib.contextmanager
+def data_folder() -> Iterator[Path]:
+    """The name of a data directory that is gone afterwards, with its database wherever it is."""
+    folder = Path(tempfile.mkdtemp(prefix="onesixty-test-"))
+    folder.chmod(0o755)  # the user that PostgreSQL runs as under root must pass
+    data_dir = folder / "data"
+    try:
+        yield data_dir
+    finally:
+        if (data_dir / "postgres.lock").exists():
+            embedded.discard(embedded.start(data_dir))
+        shutil.rmtree(folder)
+
+
+def postmaster_runs(data_dir: Path) -> bool:
+    """Whether the embedded database of a data directory is up."""
+    pointer = data_dir / "postgres.location"
+    home = Path(pointer.read_text().splitlines()[0]) if pointer.exists() else data_dir
+    return (home / "postgres" / "postmaster.pid").exists()

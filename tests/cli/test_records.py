@@ -1,0 +1,57 @@
+"""`onesixty keys`, `accounts` and `migrate`: on the database, with and without a server."""
+
+from pathlib import Path
+
+from .programs import Served, data_folder, onesixty, postmaster_runs
+
+
+def test_keys_come_and_go_while_the_server_runs(served: Served, data_dir: Path) -> None:
+    """A key made on the database opens the API at once, and a revoked one does so no more."""
+    where = ("--data-dir", str(data_dir))
+    key = onesixty("keys", "create", "reader", "--scope", "messages:read", *where).stdout.strip()
+    reach = {"ONESIXTY_URL": served.url, "ONESIXTY_KEY": key}
+    assert onesixty("messages", "list", **reach).returncode == 0
+    forbidden = onesixty("send", "--to", "+14155550123", "Hello", **reach)
+    assert "messages:write" in forbidden.stderr
+    listed = onesixty("keys", "list", *where).stdout
+    (row,) = (line.split() for line in listed.splitlines() if " reader " in line)
+    assert key not in listed
+    assert onesixty("keys", "revoke", row[0], *where).returncode == 0
+    assert onesixty("messages", "list", **reach).returncode == 1
+    assert onesixty("keys", "revoke", "key_unknown", *where).returncode == 1
+
+
+def test_accounts_are_made_below_the_first(served: Served, data_dir: Path) -> None:
+    """A new account is listed with its parent, has keys of its own, and its name is taken."""
+    where = ("--data-dir", str(data_dir))
+    made = onesixty("accounts", "create", "shop", "--default-sender", "SHOP", *where)
+    assert made.returncode == 0, made.stderr
+    key = onesixty("keys", "create", "first", "--account", "shop", *where).stdout.strip()
+    sent = onesixty("send", "--to", "+14155550123", "Hi", "--url", served.url, "--key", key)
+    assert sent.returncode == 0, sent.stderr
+    listed = onesixty("accounts", "list", *where).stdout.splitlines()
+    assert [line.split()[1:4] for line in listed[1:]] == [
+        ["default", "-", "-"],
+        ["shop", "default", "SHOP"],
+    ]
+    again = onesixty("accounts", "create", "shop", *where)
+    assert (again.returncode, again.stderr) == (
+        1,
+        "error: there is an account named shop already\n",
+    )
+    assert "there are: default, shop" in onesixty("keys", "list", "--account", "x", *where).stderr
+
+
+def test_without_a_server_the_database_runs_for_the_command_only() -> None:
+    """A command starts the embedded database where no server has, and stops it afterwards."""
+    with data_folder() as data_dir:
+        where = ("--data-dir", str(data_dir))
+        missing = onesixty("keys", "list", *where)
+        assert "there is no data directory" in missing.stderr
+        assert not data_dir.exists()
+        assert onesixty("migrate", *where).stdout.startswith("applied: 0001")
+        assert not postmaster_runs(data_dir)
+        assert onesixty("migrate", *where).stdout == "the database has the newest schema\n"
+        empty = onesixty("keys", "list", *where)
+        assert "`onesixty serve` makes the first one" in empty.stderr
+        assert not postmaster_runs(data_dir)

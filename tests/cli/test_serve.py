@@ -1,0 +1,82 @@
+"""`onesixty serve`: started, refused, killed, started again, stopped."""
+
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from .programs import Served, data_folder, onesixty, postmaster_runs, serve
+
+
+@pytest.fixture
+def own_dir() -> object:
+    """A data directory for one test alone."""
+    with data_folder() as path:
+        yield path
+
+
+def test_it_survives_kill_9(own_dir: Path) -> None:
+    """What was sent before a kill -9 is there after it; only the first start shows a key."""
+    server = serve(own_dir)
+    (key,) = server.keys
+    sandboxed = onesixty(
+        "keys", "create", "try", "--test", "--data-dir", str(own_dir)
+    ).stdout.strip()
+    reach = {"ONESIXTY_URL": server.url, "ONESIXTY_KEY": sandboxed}
+    sent = onesixty("send", "--to", "+14155550123", "--from", "ACME", "Hello", **reach)
+    assert sent.returncode == 0, sent.stderr
+    message = sent.stdout.split()[0]
+    server.kill()
+    server = serve(own_dir)
+    try:
+        assert server.keys == []
+        shown = onesixty("messages", "show", message, "--url", server.url, "--key", key)
+        assert "delivered" in shown.stdout
+    finally:
+        assert server.stop() == 0
+    assert not postmaster_runs(own_dir)
+
+
+def test_ctrl_c_stops_in_order(own_dir: Path) -> None:
+    """SIGINT ends the server with 0, says so, and ends its database; a given key is not shown."""
+    key = "os_live_" + "k" * 40
+    server = serve(own_dir, ONESIXTY_BOOTSTRAP_KEY=key)
+    server.process.send_signal(signal.SIGINT)
+    rest, _ = server.process.communicate(timeout=30)
+    assert (server.process.returncode, rest) == (0, "stopped\n")
+    assert server.keys == []
+    assert not postmaster_runs(own_dir)
+
+
+def test_a_taken_port_changes_nothing(own_dir: Path) -> None:
+    """Where the port is taken, serve says so and makes no data directory."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        refused = onesixty("serve", "--port", port, "--data-dir", str(own_dir))
+    assert refused.returncode == 1
+    assert f"port {port}: Address already in use" in refused.stderr
+    assert not own_dir.exists()
+
+
+def test_one_server_for_a_data_directory(served: Served, data_dir: Path) -> None:
+    """A second server on the same data directory is refused, and the first one goes on."""
+    refused = onesixty("serve", "--port", "0", "--data-dir", str(data_dir))
+    assert refused.returncode == 1
+    assert f"process {served.process.pid} serves {data_dir}" in refused.stderr
+    assert onesixty("keys", "list", "--data-dir", str(data_dir)).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("environment", "told"),
+    [
+        ({"ONESIXTY_PORT": "http"}, "ONESIXTY_PORT='http' is not a"),
+        ({"ONESIXTY_LOG_LEVEL": "loud"}, "ONESIXTY_LOG_LEVEL is"),
+    ],
+)
+def test_wrong_settings_are_wrong_usage(environment: dict[str, str], told: str) -> None:
+    """A setting that does not fit ends the program with 2 and its name, without a traceback."""
+    refused = onesixty("serve", **environment)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: ")
+    assert told in refused.stderr

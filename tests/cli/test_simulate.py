@@ -1,0 +1,42 @@
+"""`onesixty simulate smsc`: it listens, takes binds, and ends with what it counted."""
+
+import re
+import socket
+import subprocess
+
+from onesixty.smpp.codec import encode
+from onesixty.smpp.pdus import Command, Pdu
+
+from .programs import ENVIRONMENT, PROGRAM, onesixty
+
+
+def test_it_serves_until_it_is_stopped() -> None:
+    """The simulator answers a bind on its port; SIGTERM ends it with 0 and its counts."""
+    simulator = subprocess.Popen(
+        [*PROGRAM, "simulate", "smsc", "--port", "0", "--account", "me:secret"],
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert simulator.stdout
+    found = re.search(r"port (\d+)", simulator.stdout.readline())
+    assert found
+    bind = Pdu(
+        Command.BIND_TRANSCEIVER, sequence=1, fields={"system_id": "me", "password": "secret"}
+    )
+    with socket.create_connection(("127.0.0.1", int(found[1])), timeout=10) as client:
+        client.sendall(encode(bind))
+        assert client.recv(4096)[4:12] == bytes.fromhex("8000000900000000")
+    simulator.terminate()
+    rest, _ = simulator.communicate(timeout=10)
+    assert simulator.returncode == 0
+    assert rest == "binds 1\n"
+
+
+def test_wrong_faults_are_wrong_usage() -> None:
+    """A fault that does not exist ends with 2 and the names of those that do."""
+    refused = onesixty("simulate", "smsc", "--fault", "gravity=1")
+    assert refused.returncode == 2
+    assert "no fault is called 'gravity'; there are: " in refused.stderr
+    assert "drop_answers" in onesixty("simulate", "faults").stdout
+    assert "+15005550103" in onesixty("simulate", "numbers").stdout
