@@ -1,6 +1,6 @@
 """The rules at acceptance: each step fills in messages or refuses them. Pure: no I/O, no clock, no chance of its own."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
@@ -71,6 +71,6 @@ def time(message: Message, request: SendRequest, now: datetime) -> Refusal | Non
             return Refusal(
                 "send_at_out_of_range", "send_at is more than 400 days ahead", "/send_at"
             )
-        message.send_at = due = request.send_at
+        message.send_at = due = request.send_at.astimezone(UTC)
     message.expires_at = due + timedelta(seconds=request.validity_seconds)
     return None
