@@ -7,6 +7,7 @@ import pytest
 from aiohttp import web
 from standardwebhooks.webhooks import WebhookVerificationError
 
+from onesixty.features.webhooks.deliver import CLAIM_MOST
 from onesixty.kit import ids
 from onesixty.messages.states import Status
 from onesixty.records import webhooks
@@ -128,6 +129,24 @@ async def test_a_dead_endpoint_delays_nobody(platform: Platform, receiver: Recei
     deliverer.loop.start()
     assert len(await receiver.got(50, "/healthy")) == 50
     assert len(await receiver.got(1, "/hang")) <= 8
+
+
+async def test_a_busy_endpoint_delays_nobody(platform: Platform, receiver: Receiver) -> None:
+    """However fast an endpoint with a backlog takes it, others are served in turn."""
+    busy = await platform.endpoint(f"{receiver.url}/busy")
+    quiet = await platform.endpoint(f"{receiver.url}/quiet")
+    message_id = await platform.message()
+    deliverer = platform.deliverer()
+    for count in (150, 3 * CLAIM_MOST):  # the first ones open its window
+        for _ in range(count):
+            await platform.event(busy["id"], message=message_id)
+        if count == 150:
+            while await platform.outbox():
+                await platform.run(deliverer)
+    await platform.event(quiet["id"], message=message_id)
+    await deliverer.run_once()
+    await deliverer.run_once()
+    await receiver.got(1, "/quiet")
 
 
 async def test_a_dead_callback_host_delays_nobody(platform: Platform, receiver: Receiver) -> None:

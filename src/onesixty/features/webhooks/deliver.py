@@ -68,7 +68,8 @@ class Deliverer:
         self._destinations = Destinations(sealer)
         self._targets = Targets(options.in_flight, options.in_flight_per_endpoint)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._full = False  # the last claim took all the room there was
+        self._full = False  # the last claim took all that it might
+        self._served = CALLBACKS  # the last to get a share of it; the next claim begins after it
         self._housekeeping_at = clock.monotonic()
         self.loop = Loop("webhooks", self.run_once, clock, idle_seconds=IDLE_SECONDS)
         self.settling: Gatherer[Delivery] = Gatherer(
@@ -130,19 +131,22 @@ class Deliverer:
             if endpoint_id != CALLBACKS:
                 self._targets.endpoint(endpoint_id).hungry = counts[endpoint_id] == room
         self._full = len(rows) == free
+        self._served = next((one for one in reversed(rooms) if counts[one]), CALLBACKS)
         put_back = self._begin_all(rows, now)
         if put_back:
             await outbox.put_back(self._database, put_back)
         return self._full and self._targets.free() > 0
 
     def _rooms(self, now: datetime) -> dict[int, int]:
+        """Room by endpoint, in the order in which they are served."""
         rooms = {CALLBACKS: CLAIM_MOST}  # the room of each of their hosts is looked at one by one
         for endpoint in self._keeper.book.endpoints.values():
             target = self._targets.endpoint(endpoint.id, endpoint.failing_since)
             room = self._targets.room(target, now)
             if room:
                 rooms[endpoint.id] = room
-        return rooms
+        first = [number for number in rooms if number > self._served]
+        return {number: rooms[number] for number in [*first, *rooms]}
 
     async def _claim(self, rooms: dict[int, int], most: int, now: datetime) -> Sequence[Any]:
         lease_until = now + timedelta(seconds=self._options.lease_seconds)
