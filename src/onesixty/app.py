@@ -115,7 +115,7 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     settler = Settler(database, clock, luck, lease_book)
     receiver = Receiver(database, clock, settler.gatherer.caught_up)
     inbound = InboundReceiver(database, clock, keeper)
-    reconciler = Reconciler(database, clock, node.number)
+    reconciler = Reconciler(database, clock, node.number, lease_book)
     deliverer = Deliverer(
         database,
         keeper,
@@ -133,7 +133,8 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     # News goes up by these callbacks only.
     dispatcher.report = settler.put
     dispatcher.on_receipts, dispatcher.on_inbound = receiver.put, inbound.put
-    settler.look, receiver.parked = dispatcher.look, reconciler.parked
+    settler.look = reconciler.look = dispatcher.look
+    receiver.parked = reconciler.parked
     dispatcher.on_change = lanes.changed
     for part in (settler, receiver, inbound, reconciler):
         part.wake_webhooks = deliverer.wake

@@ -72,8 +72,8 @@ class Full(Exception):  # noqa: N818 - a state of the inbox, told to its caller
 class Gatherer(Generic[T]):
     """While one batch is being written the next one gathers; an idle one takes a single item at once.
 
-    `write` must deal with its own expected errors. When it raises, the batch is kept and written again after a
-    back-off: items are only ever dropped by `write` returning.
+    When `write` raises, the batch is kept and written again after a back-off, so items are only ever dropped by `write`
+    returning. Where somebody waits for each item, `give_up` tells them instead.
     """
 
     def __init__(
@@ -84,9 +84,10 @@ class Gatherer(Generic[T]):
         *,
         batch_max: int,
         inbox_max: int,
+        give_up: Callable[[list[T], Exception], None] | None = None,
     ) -> None:
         self._name, self._write, self._clock = name, write, clock
-        self._batch_max, self._inbox_max = batch_max, inbox_max
+        self._batch_max, self._inbox_max, self._give_up = batch_max, inbox_max, give_up
         self._items: list[T] = []
         self._event = asyncio.Event()
         self._taken_in = self._written = 0
@@ -144,6 +145,8 @@ class Gatherer(Generic[T]):
             try:
                 return await self._write(batch)
             except Exception as error:
+                if self._give_up is not None:
+                    return self._give_up(batch, error)
                 _log.exception(
                     "batch.failed",
                     batch=self._name,

@@ -12,6 +12,8 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+import asyncpg
+
 from onesixty.kit import ids, metrics
 from onesixty.kit.chance import Chance
 from onesixty.kit.clock import Clock
@@ -24,7 +26,7 @@ from onesixty.messages.states import Status
 from onesixty.messages.types import Caller, Direction, Message, Refusal, SendRequest
 from onesixty.records import idempotency, routes
 from onesixty.records.snapshot import Snapshot, SnapshotKeeper
-from onesixty.storage.database import OUTAGES, Database
+from onesixty.storage.database import Connection, Database
 
 GATHER_MOST: Final = 1000  # messages in one transaction
 INBOX_MOST: Final = 5000  # single requests that wait for their commit; more are told to come back
@@ -79,12 +81,14 @@ class Acceptor:
         encode: Encode | None = None,
     ) -> Message | Refusal | idempotency.Answer:
         """Take one message. `encode` makes the answer that is kept under `claim`. Raises Problem `overloaded` or a conflict."""
+        began = self._clock.monotonic()
         decided = decide(self._keeper.book, request, caller, self._clock.now(), self._pick(caller))
         if isinstance(decided, Refusal):
             if claim and (kept := await self._kept(claim)):
                 return kept
             metrics.refused.labels(decided.code).inc()
             return decided
+        began = self._clock.monotonic()
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._put(_Entry(decided, claim, encode, future))
         result = await future
@@ -117,7 +121,7 @@ class Acceptor:
                 metrics.refused.labels(refusal.code).inc()
         with Storing(self._handover, good) as storing:
             async with self._database.write() as tx:
-                kept = await self._kept(tx, claim)
+                kept = await self._take(tx, claim)
                 if kept is not None:
                     storing.undo()
                     return kept
@@ -148,9 +152,17 @@ class Acceptor:
     async def _kept(self, claim: idempotency.Claim) -> idempotency.Answer | None:
         """The answer to an earlier request with this key, which counts even where it would be refused now."""
         async with self._database.write() as tx:
-            (kept,) = await idempotency.take(tx, self._sealer, [claim], self._clock.now())
+            kept = await self._take(tx, claim)
             if kept is None:
                 await idempotency.keep(tx, self._sealer, [(claim, None)])
+        return kept
+
+    async def _take(
+        self, tx: Connection, claim: idempotency.Claim | None
+    ) -> idempotency.Answer | None:
+        if claim is None:
+            return None
+        (kept,) = await idempotency.take(tx, self._sealer, [claim], self._clock.now())
         if isinstance(kept, Problem):
             raise kept
         return kept
@@ -162,17 +174,16 @@ class Acceptor:
             detail = "too many messages wait to be stored"
             _answer(entry, Problem("overloaded", detail, retry_after_seconds=1))
 
-    async def _kept(
-        self, tx: Connection, claim: idempotency.Claim | None
-    ) -> idempotency.Answer | None:
-        if claim is None:
-            return None
-        (kept,) = await idempotency.take(tx, self._sealer, [claim], self._clock.now())
-        if isinstance(kept, Problem):
-            raise kept
-        return kept
-
     async def _write(self, entries: list[_Entry]) -> None:
+        try:
+            await self._write_together(entries)
+        except asyncpg.DataError as error:
+            # A text that PostgreSQL refuses: it shall not harm those that were gathered with it.
+            for entry in entries if len(entries) > 1 else ():
+                await self._write([entry])
+            self._give_up(entries, error)
+
+    async def _write_together(self, entries: list[_Entry]) -> None:
         entries = [entry for entry in entries if not entry.done.done()]
         with Storing(self._handover, [entry.message for entry in entries]) as storing:
             if any(entry.claim for entry in entries):
@@ -181,8 +192,7 @@ class Acceptor:
                 await storing.insert_alone(self._database)
         storing.hand_over()
         for entry in entries:
-            if not entry.done.done():
-                entry.done.set_result([entry.message])
+            _answer(entry, [entry.message])
 
     def _give_up(self, entries: list[_Entry], error: Exception) -> None:
         # Nothing was stored. Each caller is told so; there is no retry behind its back.

@@ -195,7 +195,9 @@ class Lane:
 
     def _report(self, outcome: Outcome) -> None:
         if not outcome.late:
-            self._held -= 1
+            self._held = max(
+                0, self._held - 1
+            )  # a lane that was opened anew did not count what the old one held
             self._segments_out -= outcome.submission.segments - outcome.submission.parts_accepted
         if outcome.kind is OutcomeKind.ACCEPTED:
             self._pause = PAUSE_FIRST_SECONDS

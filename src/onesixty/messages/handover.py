@@ -6,7 +6,7 @@ lane without being read again. Without a place it is stored in the queue, from w
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, Self
 from uuid import UUID
 
 from onesixty.carriers.contract import Submission
@@ -55,7 +55,10 @@ class Handover:
 
 
 class Storing:
-    """One write of accepted messages."""
+    """One write of accepted messages: `with Storing(...) as storing`, insert, and `hand_over` after the commit.
+
+    Leaving the block with an exception gives every reserved place back.
+    """
 
     def __init__(self, handover: Handover, messages: Sequence[Message]) -> None:
         self._handover = handover
@@ -68,6 +71,13 @@ class Storing:
                 message.carrier_id or 0, message.category
             ):
                 message.status = Status.SENDING
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is not None:
+            self.undo()
 
     def forget(self, message: Message) -> None:
         """This one is not stored after all."""

@@ -7,6 +7,7 @@ import structlog
 
 from onesixty.carriers import registry
 from onesixty.carriers.contract import Carrier, CarrierConfig
+from onesixty.kit import metrics
 from onesixty.kit.chance import Chance
 from onesixty.kit.clock import Clock
 from onesixty.kit.loops import Loop
@@ -43,6 +44,8 @@ class LaneKeeper:
     async def run_once(self) -> bool:
         """Do what has changed; always False, for the loop: nothing more to do now."""
         await self._tell()
+        for number, state in self._dispatcher.states().items():
+            metrics.lane_waiting.labels(str(number)).set(state["waiting_in_memory"])
         wanted = {one.id: one for one in self._keeper.book.carriers.values() if one.enabled}
         for number, record in list(self._running.items()):
             new = wanted.get(number)

@@ -6,16 +6,17 @@ advisory lock of its number, which PostgreSQL releases when the connection ends.
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
 
-from onesixty.kit import metrics
+from onesixty.kit import ids, metrics
 from onesixty.messages import store
 from onesixty.messages.states import Cause, Status, sql_next
 from onesixty.storage.database import Database
 
+ORPHAN_AGE = timedelta(seconds=60)
 LOCK_SPACE = 160  # first key of the advisory locks of nodes
 
 
@@ -24,21 +25,29 @@ class LeaseBook:
 
     def __init__(self) -> None:
         self._open: dict[UUID, int] = {}
+        self._closing: set[UUID] = set()
 
     def open(self, lease_id: UUID, count: int) -> None:
         """This many messages are out under the lease."""
         self._open[lease_id] = count
 
     def close(self, lease_ids: Iterable[UUID]) -> list[UUID]:
-        """One message of each named lease came to its end; return the leases that are empty now."""
-        empty = []
+        """One message of each named lease came to its end; return the leases to delete with their outcomes."""
         for lease_id in lease_ids:
             left = self._open.get(lease_id, 0) - 1
             if left > 0:
                 self._open[lease_id] = left
             elif self._open.pop(lease_id, None) is not None:
-                empty.append(lease_id)
-        return empty
+                self._closing.add(lease_id)
+        return list(self._closing)
+
+    def forget(self, lease_ids: Iterable[UUID]) -> None:
+        """The rows of these leases are deleted."""
+        self._closing.difference_update(lease_ids)
+
+    def known(self) -> list[UUID]:
+        """All whose rows this process accounts for."""
+        return [*self._open, *self._closing]
 
     def __len__(self) -> int:
         """Leases that are out."""
@@ -98,6 +107,33 @@ WITH lost AS (
 )
 SELECT account_id, id, status AS type, sequence, callback FROM moved
 """
+
+
+_ORPHANS = f"""
+WITH orphan AS (
+    DELETE FROM leases WHERE node_id = $1 AND id < $2 AND id <> ALL($3::uuid[]) RETURNING account_ids, message_ids
+), untouched AS (
+    UPDATE messages m SET status = {sql_next("m.status", str(int(Cause.DEFERRED)))}
+    FROM orphan, unnest(orphan.account_ids, orphan.message_ids) AS held(account_id, message_id)
+    WHERE m.account_id = held.account_id AND m.id = held.message_id AND m.status = {Status.SENDING}
+    RETURNING m.id, m.account_id, m.carrier_id, m.category, m.expires_at
+)
+INSERT INTO queue (message_id, account_id, carrier_id, priority, due_at, expires_at)
+SELECT id, account_id, carrier_id, category, $4, expires_at FROM untouched RETURNING carrier_id
+"""
+
+
+async def requeue_orphans(
+    database: Database, node_number: int, book: LeaseBook, now: datetime
+) -> set[int]:
+    """Give back to the queue what this process leased without knowing it; return the carriers that have it waiting.
+
+    When the connection breaks in the moment of a commit, the process takes it for failed although it was not. Such
+    messages were never handed to a carrier. A lease of this process that is a minute old and not in the book is one.
+    """
+    before = ids.first_at(now - ORPHAN_AGE)
+    rows = await database.fetch(_ORPHANS, node_number, before, book.known(), now)
+    return {row["carrier_id"] for row in rows}
 
 
 async def rescue(database: Database, own_number: int, now: datetime) -> int:

@@ -134,10 +134,14 @@ class Receiver:
             ]
             found: dict[int, Any] = {}
             if wanted:
-                rows = await tx.fetch(MATCH, *zip(*wanted, strict=True), ids.first_at(now - REMEMBERED))
+                rows = await tx.fetch(
+                    MATCH, *zip(*wanted, strict=True), ids.first_at(now - REMEMBERED)
+                )
                 found = {row["n"]: row for row in rows}
             await tx.execute(STORE, *_store_arguments(receipts, found))
-            if news := fold((found[n], receipt) for n, receipt in enumerate(receipts) if n in found):
+            if news := fold(
+                (found[n], receipt) for n, receipt in enumerate(receipts) if n in found
+            ):
                 hooked = await apply(tx, news)
         for receipt in receipts:
             receipt.acknowledge(True)
@@ -175,11 +179,27 @@ async def apply(tx: Connection, news: Sequence[PartNews]) -> int:
     if several := [n for n in news if n.parts > 1 or n.attempt > 1]:
         causes += await _roll_up(tx, several)
     parts = [
-        (n.message_id, n.attempt, n.part, int(n.state), n.error or None, n.at, n.carrier_message_id or None)
+        (
+            n.message_id,
+            n.attempt,
+            n.part,
+            int(n.state),
+            n.error or None,
+            n.at,
+            n.carrier_message_id or None,
+        )
         for n in news
     ]
     moves = [
-        (n.account_id, n.message_id, ids.uuid7(), int(cause), n.at, *error, n.error or None if error[0] else None)
+        (
+            n.account_id,
+            n.message_id,
+            ids.uuid7(),
+            int(cause),
+            n.at,
+            *error,
+            n.error or None if error[0] else None,
+        )
         for n, cause, error in causes
         if cause is not None
     ]
@@ -206,7 +226,9 @@ async def _roll_up(
     parts: dict[UUID, dict[int, list[tuple[bool, ReceiptState]]]] = {}
     for row in await tx.fetch(SIBLINGS, list(latest)):
         key = (row["message_id"], row["attempt"], row["part"])
-        state = later_receipt(ReceiptState(row["receipt_state"]), changed.get(key, ReceiptState.NONE))
+        state = later_receipt(
+            ReceiptState(row["receipt_state"]), changed.get(key, ReceiptState.NONE)
+        )
         tries = parts.setdefault(row["message_id"], {}).setdefault(row["part"], [])
         tries.append((row["outcome"] == OutcomeKind.ACCEPTED, state))
     decided: list[tuple[PartNews, Cause | None, tuple[str | None, str | None]]] = []
@@ -214,7 +236,9 @@ async def _roll_up(
         states = [part_state(tries) for tries in parts.get(message_id, {}).values()]
         cause, worst = roll_up(states, n.parts)
         error: tuple[str | None, str | None] = _ERRORS.get(worst, (None, None))
-        if error[0] and any(state in (ReceiptState.DELIVERED, ReceiptState.READ) for state in states):
+        if error[0] and any(
+            state in (ReceiptState.DELIVERED, ReceiptState.READ) for state in states
+        ):
             error = ("partially_delivered", "only some of its parts arrived")
         decided.append((n, cause, error))
     return decided

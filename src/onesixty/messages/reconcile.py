@@ -31,7 +31,7 @@ FROM receipts r JOIN submissions s ON s.match_key = r.match_key AND s.carrier_id
 WHERE r.message_id IS NULL AND r.id >= $1
 ORDER BY r.id, s.message_id DESC LIMIT {BATCH_MOST}
 """
-# The text that a receipt quotes is at most 20 characters and often missing; where it is there it must fit.
+# The text that a receipt quotes is at most 20 characters and often missing: those whose text fits come first.
 _BY_ADDRESS = f"""
 SELECT r.id, r.state, r.error, r.received_at, r.carrier_message_id, s.account_id, s.message_id, s.attempt, s.part,
     s.parts, s.receipt_state
@@ -41,7 +41,7 @@ JOIN receipts r ON r.message_id IS NULL AND r.id >= $1 AND r.carrier_id = s.carr
     AND m.recipient IN ('+' || ltrim(r.sender, '+'), '+' || ltrim(r.recipient, '+'))
     AND r.received_at BETWEEN s.submitted_at - interval '1 second' AND s.submitted_at + interval '72 hours'
 WHERE s.outcome = {OutcomeKind.UNKNOWN} AND s.receipt_state = 0 AND s.message_id >= $2
-ORDER BY s.submitted_at, s.part, r.id LIMIT {BATCH_MOST}
+ORDER BY position(left(m.body, 12) IN r.raw) = 0, s.submitted_at, s.part, r.id LIMIT {BATCH_MOST}
 """
 _CLAIM_RECEIPTS = """
 UPDATE receipts r SET account_id = n.account_id, message_id = n.message_id, part = n.part
@@ -53,13 +53,17 @@ WHERE r.id = n.id AND r.message_id IS NULL
 class Reconciler:
     """Runs every second while young receipts are parked, and looks for dead processes every five."""
 
-    def __init__(self, database: Database, clock: Clock, node_number: int) -> None:
-        self._database, self._clock, self._node_number = database, clock, node_number
+    def __init__(
+        self, database: Database, clock: Clock, node_number: int, book: leases.LeaseBook
+    ) -> None:
+        self._database, self._clock = database, clock
+        self._node_number, self._book = node_number, book
         self._look_until = (
             clock.monotonic() + YOUNG.total_seconds()
         )  # some may be there from before our start
         self._rescue_at = clock.monotonic()
         self.wake_webhooks: Callable[[], None] = lambda: None
+        self.look: Callable[[set[int]], None] = lambda carrier_ids: None
 
     def parked(self) -> None:
         """A receipt was parked."""
@@ -70,11 +74,7 @@ class Reconciler:
         now = self._clock.monotonic()
         if now >= self._rescue_at:
             self._rescue_at = now + RESCUE_EVERY_SECONDS
-            rescued = await leases.rescue(self._database, self._node_number, self._clock.now())
-            if rescued:
-                _log.warning("reconcile.rescued", messages=rescued)
-                self.parked()
-                self.wake_webhooks()
+            await self._rescue()
         if now > self._look_until:
             return False
         more = False
@@ -85,6 +85,18 @@ class Reconciler:
                 self.wake_webhooks()
             more = more or matched >= BATCH_MOST
         return more
+
+    async def _rescue(self) -> None:
+        now = self._clock.now()
+        rescued = await leases.rescue(self._database, self._node_number, now)
+        if rescued:
+            _log.warning("reconcile.rescued", messages=rescued)
+            self.parked()
+            self.wake_webhooks()
+        orphans = await leases.requeue_orphans(self._database, self._node_number, self._book, now)
+        if orphans:
+            _log.warning("reconcile.requeued", carriers=sorted(orphans))
+            self.look(orphans)
 
     async def _match(self, tx: Connection, statement: str) -> tuple[int, int]:
         now = self._clock.now()

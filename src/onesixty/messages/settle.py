@@ -98,7 +98,6 @@ class Settler:
         self.gatherer: Gatherer[Outcome] = Gatherer(
             "settle", self._write, clock, batch_max=BATCH_MOST, inbox_max=INBOX_MOST
         )
-        self._done: list[Any] = []  # leases that are empty, still to be deleted
 
     def put(self, outcome: Outcome) -> None:
         """One submission came to its end."""
@@ -109,9 +108,9 @@ class Settler:
         # A late answer and the unknown that it corrects may meet in one batch; an UPDATE takes a row once.
         first, second = _apart(outcomes)
         decisions = [decide(outcome, now, self._chance) for outcome in first]
-        self._done += self._leases.close(_uncounted(first))
-        rows = await self._database.fetch(SETTLE, *_arguments(first, decisions, self._done))
-        self._done = []
+        done = self._leases.close(_uncounted(first))
+        rows = await self._database.fetch(SETTLE, *_arguments(first, decisions, done))
+        self._leases.forget(done)
         _count(first)
         if rows[0][0]:
             self.wake_webhooks()

@@ -128,7 +128,9 @@ def part_state(tries: Sequence[tuple[bool, ReceiptState]]) -> ReceiptState:
     Delivered when one try was; failed when no try that the carrier accepted is still open; else not known yet.
     """
     states = [state for _, state in tries]
-    if arrived := [state for state in states if state in (ReceiptState.READ, ReceiptState.DELIVERED)]:
+    if arrived := [
+        state for state in states if state in (ReceiptState.READ, ReceiptState.DELIVERED)
+    ]:
         return max(arrived)
     failed = [state for state in states if state in RECEIPT_FINAL]
     if failed and not any(accepted and state not in RECEIPT_FINAL for accepted, state in tries):
@@ -149,7 +151,10 @@ def roll_up(parts: Sequence[ReceiptState], total: int) -> tuple[Cause | None, Re
     elif all(state is ReceiptState.EXPIRED for state in failed) and len(failed) == len(parts):
         worst = ReceiptState.EXPIRED
     else:
-        worst = next((state for state in failed if state is not ReceiptState.EXPIRED), ReceiptState.UNDELIVERABLE)
+        worst = next(
+            (state for state in failed if state is not ReceiptState.EXPIRED),
+            ReceiptState.UNDELIVERABLE,
+        )
     return RECEIPT_CAUSES[worst], worst
 
 
