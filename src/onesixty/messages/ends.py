@@ -53,12 +53,13 @@ async def cancellable_of_batch(
 ) -> list[UUID]:
     """Messages of a batch that still wait."""
     rows = await tx.fetch(
-        "SELECT id FROM messages WHERE account_id = $1 AND id >= $2 AND batch_id = $2 AND status = ANY($3::smallint[])"
-        " ORDER BY id LIMIT $4",
+        "SELECT id FROM messages WHERE account_id = $1 AND batch_id = $2 AND status = ANY($3::smallint[])"
+        " AND id >= $5 AND id < $6 ORDER BY id LIMIT $4",
         account_id,
         batch_id,
         [int(Status.SCHEDULED), int(Status.QUEUED)],
         most,
+        *store.batch_range(batch_id),
     )
     return [row["id"] for row in rows]
 

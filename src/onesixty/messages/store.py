@@ -5,7 +5,7 @@ messages with their queue rows, lease, events and webhook rows.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -73,6 +73,9 @@ WITH noted AS (
 ), hooked AS ({WEBHOOKS})
 SELECT count(*) FROM hooked
 """
+
+# To decide about 10,000 messages, on the slowest machine.
+BATCH_TAKES_MOST: Final = timedelta(minutes=10)
 
 COLUMNS: Final = (
     "account_id, id, status, sequence, direction, category, test, encoding, segments, parts_sent, attempts, carrier_id,"
@@ -164,8 +167,10 @@ async def listing(
         add("id < ${n}::uuid", before)
     if "created_after" in filters:
         add("id >= ${n}::uuid", ids.first_at(filters["created_after"]))
-    if "batch" in filters:  # its messages were made right after it
-        add("id >= ${n}::uuid", filters["batch"])
+    if "batch" in filters:
+        first, last = batch_range(filters["batch"])
+        add("id >= ${n}::uuid", first)
+        add("id < ${n}::uuid", last)
     arguments.append(limit)
     rows: Rows = await connection.fetch(
         f"SELECT {COLUMNS} FROM messages WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ${len(arguments)}",
@@ -230,10 +235,19 @@ async def batch(
     if row is None:
         return None
     counts = await connection.fetch(
-        "SELECT status, count(*) FROM messages WHERE account_id = $1 AND id >= $2 AND batch_id = $2"
-        " AND created_at <= $3 GROUP BY status",
+        "SELECT status, count(*) FROM messages WHERE account_id = $1 AND batch_id = $2 AND id >= $3 AND id < $4"
+        " GROUP BY status",
         account_id,
         batch_id,
-        row["created_at"],
+        *batch_range(batch_id),
     )
     return row, {entry["status"]: entry["count"] for entry in counts}
+
+
+def batch_range(batch_id: UUID) -> tuple[UUID, UUID]:
+    """The first id that a message of a batch may have, and the first that none has: they were made right after it.
+
+    Ids of one millisecond are in no order, so the range begins with the millisecond of the batch.
+    """
+    made = ids.time_of(batch_id)
+    return ids.first_at(made), ids.first_at(made + BATCH_TAKES_MOST)
