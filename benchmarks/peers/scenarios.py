@@ -11,7 +11,7 @@ from typing import Any, Final
 from gateway import FOLDER, Gateway
 from sinks import PROGRAMS, Sinks, wait_for
 
-from _cpu import Meter
+from _cpu import Memory, Meter
 
 Seen = dict[str, Any]
 BIND_SECONDS: Final = 30
@@ -43,8 +43,9 @@ class Bench:
     def forward(self, *, receipts: bool = False, bulk: int = 1) -> Seen:
         """a, b, f: as much as it takes, until the last message, or its receipt, is through."""
         self._warm_up(500)
+        roots = self.gateway.processes()
         count = self.options.receipt_count if receipts else self.options.count
-        with Meter(self.gateway.processes()) as meter:
+        with Meter(roots) as meter, Memory(roots) as memory:
             told = self._load(Load(count=count // bulk, receipts=receipts, bulk=bulk))
             messages = told["acked"] * bulk
             self._until(self._submits, messages)
@@ -59,32 +60,34 @@ class Bench:
             seen |= self._quality(told)
         if receipts:
             seen |= _returned(self.sinks.callbacks(), smsc, told)
-        return seen | _costs(meter, told, messages)
+        return seen | _costs(meter, memory, told, messages)
 
     def latency(self) -> Seen:
         """c: time from the HTTP request to the submit_sm at low load."""
         self._warm_up(200)
         count = int(self.options.rate * self.options.latency_seconds)
-        with Meter(self.gateway.processes()) as meter:
+        roots = self.gateway.processes()
+        with Meter(roots) as meter, Memory(roots) as memory:
             told = self._load(Load(count=count, rate=self.options.rate))
             self._until(self._submits, told["acked"])
         smsc = self.sinks.smsc()
         took = {f"e2e_{name}_ms": smsc[f"lat_{name}_us"] / 1e3 for name in ("p50", "p99", "max")}
-        return took | self._quality(told) | _costs(meter, told, told["acked"])
+        return took | self._quality(told) | _costs(meter, memory, told, told["acked"])
 
     def slow_smsc(self) -> Seen:
         """e: the SMSC answers late, so the rate shows how much of the window is used."""
         self._warm_up(200)
         self.sinks.ask(f"delay {SLOW_MILLISECONDS}")
+        roots = self.gateway.processes()
         try:
-            with Meter(self.gateway.processes()) as meter:
+            with Meter(roots) as meter, Memory(roots) as memory:
                 told = self._load(Load(count=self.options.slow_count))
                 self._until(self._submits, told["acked"])
         finally:
             time.sleep(0.3)
             self.sinks.ask("delay 0")
         seen = {"e2e_per_s": _rate(self.sinks.smsc())}
-        return seen | self._quality(told) | _costs(meter, told, told["acked"])
+        return seen | self._quality(told) | _costs(meter, memory, told, told["acked"])
 
     def crash(self, *, flowing: bool) -> Seen:
         """d, g: kill -9 with all messages waiting, or with a window of them in flight."""
@@ -236,12 +239,12 @@ def _failures(told: Seen) -> Seen:
     return {"not_acked": told["sent"] - told["acked"], "bad_sample": told["bad_sample"]}
 
 
-def _costs(meter: Meter, told: Seen, messages: int) -> Seen:
+def _costs(meter: Meter, memory: Memory, told: Seen, messages: int) -> Seen:
     per = 1000 / max(messages, 1)
     return {
         "cpu_s_per_1000": sum(meter.seconds.values()) * per,
         "cpu_s_per_1000_of": {name: used * per for name, used in meter.seconds.items()},
-        "peak_rss_mb": meter.peak_mb,
+        "peak_mb": memory.peak_mb,
         "http_p50_ms": told["p50_us"] / 1e3,
         "http_p99_ms": told["p99_us"] / 1e3,
         "load_cpu_s": told["cpu_s"],

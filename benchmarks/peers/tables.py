@@ -11,7 +11,7 @@ Record = dict[str, Any]
 
 _LOSS: Final = {"lost": "lost", "dup": "dup"}
 _QUALITY: Final = {"not_acked": "not accepted", **_LOSS}
-_COSTS: Final = {"cpu_s_per_1000": "CPU s/1,000", "peak_rss_mb": "peak RSS MB"}
+_COSTS: Final = {"cpu_s_per_1000": "CPU s/1,000", "peak_mb": "peak MB"}
 _FLOW: Final = {"accept_per_s": "accepted/s", "e2e_per_s": "to the SMSC/s"}
 _CRASH: Final = {"acked": "acknowledged", "arrived_of_acked": "of these arrived", **_LOSS}
 TABLES: Final[dict[str, tuple[str, dict[str, str]]]] = {
