@@ -90,7 +90,11 @@ class Acceptor:
             return decided
         began = self._clock.monotonic()
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._put(_Entry(decided, claim, encode, future))
+        try:
+            self.gatherer.put(_Entry(decided, claim, encode, future))
+        except Full:
+            detail = "too many messages wait to be stored"
+            raise Problem("overloaded", detail, retry_after_seconds=1) from None
         result = await future
         metrics.accept_seconds.observe(self._clock.monotonic() - began)
         if isinstance(result, Problem):
@@ -150,7 +154,7 @@ class Acceptor:
         return routes.Chosen(0, self._sandbox, ())
 
     async def _kept(self, claim: idempotency.Claim) -> idempotency.Answer | None:
-        """The answer to an earlier request with this key, which counts even where it would be refused now."""
+        """The answer to an earlier request with this key; it counts though refused by now."""
         async with self._database.write() as tx:
             kept = await self._take(tx, claim)
             if kept is None:
@@ -167,13 +171,6 @@ class Acceptor:
             raise kept
         return kept
 
-    def _put(self, entry: _Entry) -> None:
-        try:
-            self.gatherer.put(entry)
-        except Full:
-            detail = "too many messages wait to be stored"
-            _answer(entry, Problem("overloaded", detail, retry_after_seconds=1))
-
     async def _write(self, entries: list[_Entry]) -> None:
         try:
             await self._write_together(entries)
@@ -187,7 +184,7 @@ class Acceptor:
         entries = [entry for entry in entries if not entry.done.done()]
         with Storing(self._handover, [entry.message for entry in entries]) as storing:
             if any(entry.claim for entry in entries):
-                await self._write_claimed(entries, storing)
+                entries = await self._write_claimed(entries, storing)
             elif entries:
                 await storing.insert_alone(self._database)
         storing.hand_over()
@@ -200,37 +197,38 @@ class Acceptor:
             if not entry.done.done():
                 entry.done.set_exception(error)
 
-    async def _write_claimed(self, entries: list[_Entry], storing: Storing) -> None:
+    async def _write_claimed(self, entries: list[_Entry], storing: Storing) -> list[_Entry]:
+        """Store what is keyless or the first with its key, and give it; answer the others."""
         first: dict[tuple[int, str], _Entry] = {}
-        again: list[_Entry] = []
-        for entry in entries:
-            if (
-                entry.claim
-                and first.setdefault((entry.claim.account_id, entry.claim.key), entry) is not entry
-            ):
-                again.append(entry)
-        for entry in again:  # the same key twice in one batch: the later ones wait for the next
-            storing.forget(entry.message)
-            entries.remove(entry)
-            self._put(entry)
+        repeats = [  # in this very batch
+            (entry, entry.claim)
+            for entry in entries
+            if entry.claim and first.setdefault(entry.claim.name, entry) is not entry
+        ]
         async with self._database.write() as tx:
             claims = [entry.claim for entry in first.values() if entry.claim]
             kept = await idempotency.take(tx, self._sealer, claims, self._clock.now())
-            for entry, answer in zip(first.values(), kept, strict=True):
-                if answer is not None:
-                    storing.forget(entry.message)
-                    entries.remove(entry)
-                    _answer(entry, answer)
-            await storing.insert(tx, [entry.message for entry in entries])
-            await idempotency.keep(
-                tx,
-                self._sealer,
-                [
-                    (entry.claim, entry.encode([entry.message]))
-                    for entry in entries
-                    if entry.claim and entry.encode
-                ],
-            )
+            answers: list[tuple[_Entry, Result]] = [
+                (entry, answer)
+                for entry, answer in zip(first.values(), kept, strict=True)
+                if answer is not None
+            ]
+            others = {id(entry) for entry, _ in (*answers, *repeats)}
+            stored = [entry for entry in entries if id(entry) not in others]
+            storing.keep_only([entry.message for entry in stored])
+            await storing.insert(tx, [entry.message for entry in stored])
+            encoded = [
+                (entry.claim, entry.encode([entry.message]))
+                for entry in stored
+                if entry.claim and entry.encode
+            ]
+            await idempotency.keep(tx, self._sealer, encoded)
+            if repeats:
+                found = await idempotency.look(tx, self._sealer, [claim for _, claim in repeats])
+                answers += zip([entry for entry, _ in repeats], found, strict=True)
+        for entry, answer in answers:
+            _answer(entry, answer)
+        return stored
 
 
 def _answer(entry: _Entry, result: Result) -> None:

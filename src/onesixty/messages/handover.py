@@ -79,10 +79,13 @@ class Storing:
         if kind is not None:
             self.undo()
 
-    def forget(self, message: Message) -> None:
-        """This one is not stored after all."""
-        self._messages.remove(message)
-        self._give_back(message)
+    def keep_only(self, messages: Sequence[Message]) -> None:
+        """Store these alone; the others give their places back."""
+        kept = {id(message) for message in messages}
+        for message in self._messages:
+            if id(message) not in kept:
+                self._give_back(message)
+        self._messages = list(messages)
 
     async def insert_alone(self, database: Database) -> None:
         """Store all in one statement that is its own transaction: one round trip."""

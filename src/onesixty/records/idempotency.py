@@ -22,6 +22,11 @@ class Claim:
     key: str
     fingerprint: bytes
 
+    @property
+    def name(self) -> tuple[int, str]:
+        """What is taken once."""
+        return self.account_id, self.key
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -66,27 +71,38 @@ async def take(
             now - KEPT,
         )
     }
-    if len(taken) == len(claims):
-        return [None] * len(claims)
-    kept = await tx.fetch(
+    kept = [one for one in claims if one.name not in taken]
+    answers = dict(zip(kept, await look(tx, sealer, kept), strict=True)) if kept else {}
+    return [answers.get(one) for one in claims]
+
+
+async def look(tx: Connection, sealer: Sealer, claims: Sequence[Claim]) -> list[Answer | Problem]:
+    """What later requests with taken keys are told: the kept answer, or a conflict.
+
+    Keys may come more than once.
+    """
+    names = list({one.name for one in claims})
+    rows = await tx.fetch(
         "SELECT k.account_id, k.key, k.fingerprint, k.status_code, k.answer FROM idempotency_keys k"
         " JOIN unnest($1::int[], $2::text[]) AS claim(account_id, key) USING (account_id, key)",
-        [one.account_id for one in claims],
-        [one.key for one in claims],
+        [account_id for account_id, _ in names],
+        [key for _, key in names],
     )
-    rows = {(row["account_id"], row["key"]): row for row in kept}
-    found: list[Answer | Problem | None] = []
+    kept = {
+        (row["account_id"], row["key"]): (
+            row["fingerprint"],
+            Answer(row["status_code"], sealer.open(row["answer"])),
+        )
+        for row in rows
+    }
+    found: list[Answer | Problem] = []
     for one in claims:
-        if (one.account_id, one.key) in taken:
-            found.append(None)
-            continue
-        row = rows[one.account_id, one.key]
-        if row["fingerprint"] != one.fingerprint:
-            found.append(
-                Problem("idempotency_conflict", f"the key {one.key} came before with another body")
-            )
+        fingerprint, answer = kept[one.name]
+        if fingerprint == one.fingerprint:
+            found.append(answer)
         else:
-            found.append(Answer(row["status_code"], sealer.open(row["answer"])))
+            detail = f"the key {one.key} came before with another body"
+            found.append(Problem("idempotency_conflict", detail))
     return found
 
 

@@ -1,0 +1,37 @@
+"""Counts the statements that a database is asked."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from onesixty.storage.database import Database
+
+_TRANSACTION = ("BEGIN", "COMMIT", "ROLLBACK")
+_OF_THE_DRIVER = ("pg_catalog.", "'jit'")  # it looks types up, once for each connection
+
+
+@contextlib.asynccontextmanager
+async def statements(database: Database) -> AsyncIterator[list[str]]:
+    """The statements inside the block, without those that begin and end transactions."""
+    asked: list[str] = []
+
+    def heard(record: Any) -> None:
+        driver = any(mark in record.query for mark in _OF_THE_DRIVER)
+        if not driver and not record.query.startswith(_TRANSACTION):
+            asked.append(record.query)
+
+    async with _every(database) as connections:
+        for connection in connections:
+            connection.add_query_logger(heard)
+    yield asked
+    async with _every(database) as connections:
+        for connection in connections:
+            connection.remove_query_logger(heard)
+
+
+@contextlib.asynccontextmanager
+async def _every(database: Database) -> AsyncIterator[list[Any]]:
+    """All connections that the pool may have."""
+    pool = database._pool
+    async with contextlib.AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(pool.acquire()) for _ in range(pool.get_max_size())]
