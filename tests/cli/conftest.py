@@ -10,6 +10,8 @@ from onesixty.cli import client
 
 from .programs import Served, data_folder, serve
 
+KEY = "os_live_" + "k" * 40
+
 
 @pytest.fixture(scope="package")
 def data_dir() -> Iterator[Path]:
@@ -21,10 +23,10 @@ def data_dir() -> Iterator[Path]:
 @pytest.fixture(scope="package")
 def served(data_dir: Path) -> Iterator[Served]:
     """A running server with a route to its sandbox."""
-    server = serve(data_dir)
+    server = serve(data_dir, ONESIXTY_BOOTSTRAP_KEY=KEY)
 
     async def set_up() -> None:
-        async with client.connect(server.url, server.keys[0]) as api:
+        async with client.connect(server.url, KEY) as api:
             route = {"name": "all", "carriers": [{"carrier": "sandbox"}]}
             await api.post("/v1/routes", route)
 
@@ -38,4 +40,4 @@ def served(data_dir: Path) -> Iterator[Served]:
 @pytest.fixture
 def reach(served: Served) -> dict[str, str]:
     """The environment in which commands find the shared server."""
-    return {"ONESIXTY_URL": served.url, "ONESIXTY_KEY": served.keys[0]}
+    return {"ONESIXTY_URL": served.url, "ONESIXTY_KEY": KEY}

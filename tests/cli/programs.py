@@ -1,6 +1,7 @@
-"""The real program in processes of its own, as a user runs it."""
+"""The real program, in processes of its own as a user runs it, or in this one."""
 
 import contextlib
+import io
 import os
 import re
 import shutil
@@ -12,15 +13,46 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from onesixty.cli import main
 from onesixty.storage import embedded
 
 PROGRAM = (sys.executable, "-P", "-m", "onesixty.cli")
 ENVIRONMENT = {name: text for name, text in os.environ.items() if not name.startswith("ONESIXTY_")}
 
 
-def onesixty(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    return subprocess.run(
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended, and what it said."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def onesixty(*arguments: str, **environment: str) -> Ended:
+    """Run a command to its end in this process, where nothing is imported anew."""
+    out, err = io.StringIO(), io.StringIO()
+    before, argv = dict(os.environ), sys.argv
+    os.environ.clear()
+    os.environ.update(ENVIRONMENT | {"COLUMNS": "240"} | environment)
+    sys.argv = ["onesixty", *arguments]
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            main()
+        code: object = 0
+    except SystemExit as end:
+        code = end.code or 0
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        sys.argv = argv
+    assert isinstance(code, int)
+    return Ended(code, out.getvalue(), err.getvalue())
+
+
+def process(*arguments: str, **environment: str) -> Ended:
+    """Run a command to its end in a process of its own, as a user does."""
+    done = subprocess.run(
         [*PROGRAM, *arguments],
         env=ENVIRONMENT | environment,
         stdin=subprocess.DEVNULL,
@@ -28,6 +60,7 @@ def onesixty(*arguments: str, **environment: str) -> subprocess.CompletedProcess
         text=True,
         timeout=60,
     )
+    return Ended(done.returncode, done.stdout, done.stderr)
 
 
 @dataclass(slots=True)

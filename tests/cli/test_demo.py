@@ -14,14 +14,14 @@ from onesixty.cli.demo.run import Played
 from onesixty.kit.clock import ManualClock
 from onesixty.smpp.pdus import Command, Pdu
 
-from .programs import onesixty
+from .programs import process
 
 HELLO = Planned("plain", "+12025550101", "Hello")
 
 
 def test_the_demo_passes() -> None:
     """Over real sockets and processes nothing is lost, doubled or changed."""
-    done = onesixty("demo")
+    done = process("demo")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "nothing was lost, nothing came twice, nothing was changed" in done.stdout
 

@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 from standardwebhooks import Webhook
 
-from .programs import ENVIRONMENT, PROGRAM, onesixty
+from .programs import ENVIRONMENT, PROGRAM, process
 
 
 async def test_events_are_forwarded_signed(reach: dict[str, str]) -> None:
@@ -38,7 +38,7 @@ async def test_events_are_forwarded_signed(reach: dict[str, str]) -> None:
             said = (await listening.stdout.readline()).decode()
         verifier = Webhook(said.strip())
         send = ("send", "--to", "+14155550123", "--from", "ACME", "Hello")
-        await asyncio.to_thread(onesixty, *send, **reach)
+        await asyncio.to_thread(process, *send, **reach)
         events: list[dict[str, Any]] = []
         async with asyncio.timeout(20):
             while not events or events[-1]["type"] != "message.delivered":

@@ -15,7 +15,7 @@ from onesixty import app as platform
 from onesixty.cli import local
 from onesixty.cli.migrate import bring_up, explained
 from onesixty.cli.terminal import Failure, out, reason, run
-from onesixty.entrypoints.rest.http_protocol import Protocol
+from onesixty.kit.http_server import Protocol
 from onesixty.entrypoints.rest.server import Server
 from onesixty.kit import log
 from onesixty.kit.clock import SystemClock
