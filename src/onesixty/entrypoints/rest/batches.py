@@ -5,17 +5,47 @@ from typing import Any, Final
 
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel, Field
 
 from onesixty.entrypoints.rest import answers, send_body
 from onesixty.entrypoints.rest.context import Context, context_of, needs
 from onesixty.entrypoints.rest.messages import refusal_document
-from onesixty.entrypoints.rest.problem_pages import problem_responses
-from onesixty.entrypoints.rest.schemas import Batch, BatchResult
+from onesixty.entrypoints.rest.problem_pages import ProblemDocument, problem_responses
 from onesixty.kit import ids
 from onesixty.kit.problems import Problem, document
 from onesixty.messages import ends, render, store
 from onesixty.messages.types import Caller, Message, Refusal, SendRequest
 from onesixty.records import idempotency
+
+
+class BatchEntry(BaseModel):
+    """What became of one entry of a batch: its id, or a problem."""
+
+    index: int
+    id: str | None = None
+    problem: ProblemDocument | None = None
+
+
+class BatchResult(BaseModel):
+    """The answer to a batch."""
+
+    id: str
+    object: str = Field(examples=["batch"])
+    accepted: int
+    refused: int
+    results: list[BatchEntry]
+
+
+class Batch(BaseModel):
+    """A batch as it stands now."""
+
+    id: str
+    object: str = Field(examples=["batch"])
+    accepted: int
+    refused: int
+    created_at: str
+    statuses: dict[str, int] = Field(description="How many messages stand at each status")
+
 
 router = APIRouter(prefix="/v1", tags=["batches"])
 PATH: Final = "/v1/messages/batch"

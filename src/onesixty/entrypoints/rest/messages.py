@@ -7,6 +7,7 @@ from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
 
 from onesixty.carriers.contract import OutcomeKind, ReceiptState
 from onesixty.entrypoints.rest import answers, send_body
@@ -18,14 +19,132 @@ from onesixty.entrypoints.rest.context import (
     require,
 )
 from onesixty.entrypoints.rest.problem_pages import problem_responses
-from onesixty.entrypoints.rest.schemas import Message as MessageSchema
-from onesixty.entrypoints.rest.schemas import MessagePage, Preview, Timeline
 from onesixty.kit import ids, paging
 from onesixty.kit.problems import FieldError, Problem, document
 from onesixty.messages import ends, render, store
 from onesixty.messages.states import Status
 from onesixty.messages.types import Caller, Message, Refusal
 from onesixty.records import events, idempotency
+
+
+def _one_of(names: dict[int, str]) -> dict[str, Any]:
+    return {"enum": list(names.values())}
+
+
+class MessageError(BaseModel):
+    """Why a message did not arrive."""
+
+    code: str
+    error_class: str | None = Field(
+        None, alias="class", description="recipient, content, carrier, config, throttle, expired"
+    )
+    detail: str | None
+    carrier_code: str | None = Field(description="In the carrier's own words")
+
+
+class MessageShown(BaseModel):
+    """A message, outbound or inbound."""
+
+    model_config = ConfigDict(title="Message")
+
+    id: str = Field(examples=["msg_01m82gwh2jf9drp011k58n54cr"])
+    object: str = Field(examples=["message"])
+    status: str = Field(json_schema_extra=_one_of(render.STATUS_NAMES))
+    direction: str = Field(json_schema_extra=_one_of(render.DIRECTION_NAMES))
+    channel: str = Field(examples=["sms"])
+    category: str = Field(json_schema_extra=_one_of(render.CATEGORY_NAMES))
+    to: str
+    sender: str | None = Field(alias="from")
+    body: str
+    encoding: str = Field(json_schema_extra=_one_of(render.ENCODING_NAMES))
+    segments: int
+    parts_sent: int = Field(description="Parts that the carrier took")
+    carrier: str | None
+    route: str | None
+    price: None = Field(None, description="Always null for now")
+    error: MessageError | None
+    tags: list[str]
+    metadata: dict[str, Any] | None
+    reference: str | None
+    batch: str | None
+    campaign: None = Field(None, description="Always null for now")
+    attempts: int
+    test: bool
+    send_at: str | None
+    created_at: str
+    sent_at: str | None
+    delivered_at: str | None
+    final_at: str | None
+
+
+class MessagePage(BaseModel):
+    """A page of messages, newest first."""
+
+    data: list[MessageShown]
+    next: str | None
+
+
+class Preview(BaseModel):
+    """What a send would do."""
+
+    object: str = Field(examples=["preview"])
+    to: str
+    sender: str | None = Field(alias="from")
+    body: str = Field(description="As it would be sent")
+    body_changed: bool = Field(description="Whether smart encoding replaced characters")
+    encoding: str = Field(json_schema_extra=_one_of(render.ENCODING_NAMES))
+    segments: int
+    carrier: str | None
+    route: str | None
+    send_at: str | None
+    expires_at: str
+
+
+class TimelineEvent(BaseModel):
+    """One event of a message."""
+
+    id: str
+    type: str
+    sequence: int
+    at: str
+
+
+class TimelinePart(BaseModel):
+    """One part of one attempt."""
+
+    attempt: int
+    part: int
+    carrier: str | None
+    outcome: str = Field(description="accepted, deferred, refused, unknown")
+    carrier_message_id: str | None
+    carrier_code: str | None
+    submitted_at: str
+    answered_at: str
+    receipt: str | None = Field(description="The state that stands")
+    receipt_error: str | None
+    receipt_at: str | None
+
+
+class TimelineReceipt(BaseModel):
+    """One receipt as it came."""
+
+    part: int | None
+    state: str
+    error: str | None
+    carrier_message_id: str
+    raw: str
+    received_at: str
+
+
+class Timeline(BaseModel):
+    """All that happened to a message."""
+
+    object: str = Field(examples=["timeline"])
+    message: str
+    events: list[TimelineEvent]
+    parts: list[TimelinePart]
+    receipts: list[TimelineReceipt]
+
 
 router = APIRouter(prefix="/v1/messages", tags=["messages"])
 PATH: Final = "/v1/messages"
@@ -60,7 +179,7 @@ async def send(
     "",
     status_code=202,
     summary="Send a message",
-    response_model=MessageSchema,
+    response_model=MessageShown,
     responses={200: {"model": Preview, "description": "Dry run"}, **problem_responses("malformed_json", "idempotency_conflict", "body_too_large", "invalid_request", "invalid_number", "no_route", "overloaded")},
     openapi_extra={
         "requestBody": {"required": True, "content": {"application/json": {"schema": send_body.SendBody.model_json_schema(ref_template="#/components/schemas/{model}")}}},
@@ -154,7 +273,7 @@ async def list_messages(  # noqa: PLR0913 - each is a query parameter
 @router.get(
     "/{message_id}",
     summary="Read a message",
-    response_model=MessageSchema,
+    response_model=MessageShown,
     responses=problem_responses("not_found"),
 )
 async def get_message(
@@ -197,7 +316,7 @@ async def get_timeline(
 @router.post(
     "/{message_id}/cancel",
     summary="Cancel a message",
-    response_model=MessageSchema,
+    response_model=MessageShown,
     responses=problem_responses("not_found", "conflict"),
 )
 async def cancel_message(
