@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from .programs import Served, onesixty
+from onesixty.storage import embedded
+
+from .programs import Served, data_folder, onesixty
 
 
 def test_all_is_well(served: Served, data_dir: Path, reach: dict[str, str]) -> None:
@@ -35,6 +37,17 @@ def test_each_fault_comes_with_advice(data_dir: Path, reach: dict[str, str]) -> 
     assert f"chmod 600 {key}" in found.stdout
     assert "wrong master key" in found.stdout
     assert "note  server: no server at" in found.stdout
+
+
+def test_an_old_schema_is_found() -> None:
+    """A database that lacks revisions is told to be migrated, and nothing is changed."""
+    with data_folder() as data_dir:
+        embedded.start(data_dir)
+        found = onesixty("doctor", "--data-dir", str(data_dir))
+        assert found.returncode == 1
+        assert "it lacks the revisions 0001" in found.stdout
+        assert "-> `onesixty migrate`" in found.stdout
+        assert not (data_dir / "secret.key").exists()
 
 
 def test_an_unreachable_database_is_said_once(tmp_path: Path) -> None:

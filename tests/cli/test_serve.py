@@ -2,6 +2,7 @@
 
 import signal
 import socket
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ def own_dir() -> object:
 def test_it_survives_kill_9(own_dir: Path) -> None:
     """What was sent before a kill -9 is there after it; only the first start shows a key.
 
-    Ctrl-C ends it with 0, and its database with it.
+    Ctrl-C ends it with 0, its database with it, and an open stream of events in order.
     """
     server = serve(own_dir)
     (key,) = server.keys
@@ -32,14 +33,19 @@ def test_it_survives_kill_9(own_dir: Path) -> None:
     message = sent.stdout.split()[0]
     server.kill()
     server = serve(own_dir)
+    stream = HTTPConnection(server.url.removeprefix("http://"), timeout=20)
     try:
         assert server.keys == []
         shown = onesixty("messages", "show", message, "--url", server.url, "--key", key)
         assert "delivered" in shown.stdout
+        stream.request("GET", "/v1/events/stream", headers={"Authorization": f"Bearer {key}"})
+        events = stream.getresponse()
+        assert events.readline().startswith(b"retry:")
     finally:
         server.process.send_signal(signal.SIGINT)
         rest, _ = server.process.communicate(timeout=30)
     assert (server.process.returncode, rest) == (0, "stopped\n")
+    assert "error" not in (own_dir.parent / "serve.log").read_text()
     assert not postmaster_runs(own_dir)
 
 

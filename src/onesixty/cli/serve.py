@@ -15,17 +15,17 @@ from onesixty import app as platform
 from onesixty.cli import local
 from onesixty.cli.migrate import bring_up, explained
 from onesixty.cli.terminal import Failure, out, reason, run
-from onesixty.kit.http_server import Protocol
 from onesixty.entrypoints.rest.server import Server
 from onesixty.kit import log
 from onesixty.kit.clock import SystemClock
+from onesixty.kit.http_server import Protocol
 from onesixty.kit.secrets import Sealer
 from onesixty.settings import Settings
 
 app = typer.Typer(add_completion=False)
 
 BACKLOG: Final = 2048
-LONG_ANSWER_SECONDS: Final = 3  # what streams of events get to end when the server is asked to stop
+LONG_ANSWER_SECONDS: Final = 3  # what requests in progress get when the server is asked to stop
 # Where a server is reached that listens on all addresses of the machine.
 _EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
@@ -86,7 +86,7 @@ async def _serve(settings: Settings, url: str, sealer: Sealer, listener: socket.
             )  # a wrong master key is found now, not at the first webhook
         await parts.start()
         server = _HttpServer(_http_config(parts.server))
-        _stop_on_signals(server)
+        _stop_on_signals(server, parts.server)
         _announce(settings, url, listener, parts.new_key)
         await server.serve(sockets=[listener])
     finally:
@@ -116,11 +116,12 @@ def _http_config(server: Server) -> uvicorn.Config:
     )
 
 
-def _stop_on_signals(server: uvicorn.Server) -> None:
+def _stop_on_signals(server: uvicorn.Server, doors: Server) -> None:
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
         server.should_exit = True
+        doors.end_streams()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)  # a second one ends the process at once
 

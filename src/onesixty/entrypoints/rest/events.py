@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -93,6 +93,7 @@ class Streams:
 
     most: int = STREAMS_MOST
     open: int = 0
+    is_ending: bool = False
 
 
 @router.get(
@@ -154,7 +155,7 @@ async def stream_events(
 ) -> Response:
     """Events of the account as they happen, from now on or after `Last-Event-ID`; a comment comes
     every 15 seconds."""
-    streams = _streams(request)
+    streams = streams_of(request.app)
     if streams.open >= streams.most:
         raise Problem(
             "overloaded", f"{streams.most} streams are open already", retry_after_seconds=5
@@ -177,7 +178,7 @@ async def _stream(
     try:
         yield b"retry: %d\n\n" % RECONNECT_MILLISECONDS
         told_at = context.clock.monotonic()
-        while True:
+        while not streams.is_ending:
             async with context.database.read() as connection:
                 rows = await tail.read(connection, context.clock.now())
             if rows:
@@ -208,8 +209,9 @@ def _shown(row: Any, context: Context) -> dict[str, Any]:
     return shown
 
 
-def _streams(request: Request) -> Streams:
-    state = request.app.state
+def streams_of(api: FastAPI) -> Streams:
+    """The streams of an application; once `is_ending`, each ends at its next look."""
+    state = api.state
     if not hasattr(state, "streams"):
         state.streams = Streams()
     streams: Streams = state.streams

@@ -90,6 +90,10 @@ class Server:
         else:
             await self.api(scope, receive, send)
 
+    def end_streams(self) -> None:
+        """Let open streams of events end by themselves: a server that stops waits for no reader."""
+        events.streams_of(self.api).is_ending = True
+
     async def _send_message(self, scope: Scope, receive: Receive, send: Send) -> None:
         authorization = key = None
         for name, value in scope["headers"]:
