@@ -30,10 +30,9 @@ from onesixty.records import accounts, carriers, idempotency, keys
 from onesixty.records.snapshot import SnapshotKeeper
 from onesixty.settings import Settings
 from onesixty.storage import partitions
-from onesixty.storage.database import Connection, Database
+from onesixty.storage.database import OUTAGES, Connection, Database
 
 _log = structlog.get_logger()
-SANDBOX: Final = "sandbox"  # the loopback carrier that messages of test keys go to
 
 
 @dataclass(slots=True)
@@ -110,24 +109,16 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     keeper = await SnapshotKeeper.start(database, clock)
     node = await leases.Node.register(database_url, f"{socket.gethostname()}")
 
-    lease_book = leases.LeaseBook()
-    dispatcher = Dispatcher(database, clock, lease_book, node.number)
-    settler = Settler(database, clock, luck, lease_book)
+    book = leases.LeaseBook()
+    dispatcher = Dispatcher(database, clock, book, node.number)
+    settler = Settler(database, clock, luck, book)
     receiver = Receiver(database, clock, settler.gatherer.caught_up)
     inbound = InboundReceiver(database, clock, keeper)
-    reconciler = Reconciler(database, clock, node.number, lease_book)
-    deliverer = Deliverer(
-        database,
-        keeper,
-        sealer,
-        clock,
-        luck,
-        DeliverOptions(allow_private=settings.allow_private_urls),
-    )
-    handover = Handover(dispatcher, lease_book, node.number, deliverer.wake)
-    acceptor = Acceptor(
-        database, keeper, sealer, clock, luck, handover=handover, sandbox_carrier=_sandbox(keeper)
-    )
+    reconciler = Reconciler(database, clock, node.number, book)
+    options = DeliverOptions(allow_private=settings.allow_private_urls)
+    deliverer = Deliverer(database, keeper, sealer, clock, luck, options)
+    handover = Handover(dispatcher, book, node.number, _sandbox(keeper), deliverer.wake)
+    acceptor = Acceptor(database, keeper, sealer, clock, luck, handover)
     lanes = LaneKeeper(database, keeper, sealer, clock, luck, dispatcher)
 
     # News goes up by these callbacks only.
@@ -176,11 +167,12 @@ async def bootstrap(tx: Connection, sealer: Sealer, key: str | None) -> str | No
         tx,
         sealer,
         account_id,
-        {"name": SANDBOX, "kind": "loopback", "settings": settings, "secrets": secrets},
+        {"name": carriers.SANDBOX, "kind": "loopback", "settings": settings, "secrets": secrets},
     )
-    made = await keys.create(
-        tx, account_id, "first key", ["*"], text=key, test=bool(key and key.startswith("os_test_"))
-    )
+    if key is not None:
+        made = await keys.adopt(tx, account_id, "first key", key)
+    else:
+        made = await keys.create(tx, account_id, "first key", ["*"])
     return made.text
 
 
@@ -188,7 +180,9 @@ def _sandbox(keeper: SnapshotKeeper) -> int:
     book = keeper.book
     root = next(account.id for account in book.accounts.values() if account.name == accounts.ROOT)
     return next(
-        one.id for one in book.carriers.values() if one.account_id == root and one.name == SANDBOX
+        one.id
+        for one in book.carriers.values()
+        if one.account_id == root and one.name == carriers.SANDBOX
     )
 
 
@@ -227,6 +221,6 @@ class Housekeeping:
         try:
             async with asyncio.timeout(2):
                 await self._database.fetch("SELECT 1")
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the reason
+        except (TimeoutError, *OUTAGES) as error:
             return [f"the database does not answer: {error!r}"]
         return []

@@ -57,13 +57,10 @@ class Acceptor:
         sealer: Sealer,
         clock: Clock,
         chance: Chance,
-        *,
         handover: Handover,
-        sandbox_carrier: int,
     ) -> None:
         self._database, self._keeper, self._sealer = database, keeper, sealer
         self._clock, self._chance, self._handover = clock, chance, handover
-        self._sandbox = sandbox_carrier
         self.gatherer: Gatherer[_Entry] = Gatherer(
             "accept",
             self._write,
@@ -151,7 +148,7 @@ class Acceptor:
         return routes.choose(book, traits, self._handover.lanes.is_up, self._chance)
 
     def _pick_sandbox(self, book: Snapshot, traits: routes.Traits) -> routes.Chosen | None:
-        return routes.Chosen(0, self._sandbox, ())
+        return routes.Chosen(0, self._handover.sandbox_carrier, ())
 
     async def _kept(self, claim: idempotency.Claim) -> idempotency.Answer | None:
         """The answer to an earlier request with this key; it counts though refused by now."""

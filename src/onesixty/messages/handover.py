@@ -51,6 +51,7 @@ class Handover:
     lanes: Lanes
     leases: LeaseBook
     node_number: int
+    sandbox_carrier: int  # where messages of test keys go
     wake_webhooks: Callable[[], None] = field(default=lambda: None)
 
 

@@ -46,30 +46,31 @@ async def create(
     *,
     test: bool = False,
     expires_at: datetime | None = None,
-    text: str | None = None,
 ) -> NewKey:
-    """Make a key; `text` is given only for the bootstrap key that the operator chose.
-
-    Raises Problem for unknown scopes.
-    """
+    """Make a key; raises Problem for unknown scopes."""
     unknown = [scope for scope in scopes if scope not in SCOPES]
     if unknown or not scopes:
         detail = f"unknown scope {unknown[0]!r}" if unknown else "give at least one scope"
         detail += "; there are: " + ", ".join(SCOPES)
         raise Problem("invalid_request", detail, (FieldError("/scopes", "unknown_scope", detail),))
-    text = text or (_TEST if test else _LIVE) + token(_LETTERS)
+    text = (_TEST if test else _LIVE) + token(_LETTERS)
+    return await _store(tx, text, (account_id, name, test, scopes, expires_at))
+
+
+async def adopt(tx: Connection, account_id: int, name: str, text: str) -> NewKey:
+    """Store a key that the operator chose, with every scope."""
+    return await _store(tx, text, (account_id, name, text.startswith(_TEST), ["*"], None))
+
+
+async def _store(tx: Connection, text: str, rest: tuple[Any, ...]) -> NewKey:
     key = NewKey(ids.uuid7(), text, text[:12])
     await tx.execute(
-        "INSERT INTO api_keys (id, account_id, name, hash, hint, test, scopes, expires_at)"
+        "INSERT INTO api_keys (id, hash, hint, account_id, name, test, scopes, expires_at)"
         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         key.id,
-        account_id,
-        name,
         key_hash(text),
         key.hint,
-        test,
-        scopes,
-        expires_at,
+        *rest,
     )
     return key
 

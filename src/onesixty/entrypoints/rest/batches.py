@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import orjson
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from onesixty.entrypoints.rest import answers, send_body
-from onesixty.entrypoints.rest.context import Context, context_of, needs
-from onesixty.entrypoints.rest.messages import refusal_document
+from onesixty.entrypoints.rest.context import Context, context_of
+from onesixty.entrypoints.rest.messages import Here, Reader, Writer, refusal_document
 from onesixty.entrypoints.rest.problem_pages import ProblemDocument, problem_responses
 from onesixty.kit import ids
 from onesixty.kit.problems import Problem, document
@@ -47,7 +47,7 @@ class Batch(BaseModel):
     statuses: dict[str, int] = Field(description="How many messages stand at each status")
 
 
-router = APIRouter(prefix="/v1", tags=["batches"])
+router = APIRouter(prefix="/v1", tags=["Batches"])
 PATH: Final = "/v1/messages/batch"
 
 
@@ -62,7 +62,7 @@ PATH: Final = "/v1/messages/batch"
         **answers.IDEMPOTENT,
     },
 )  # fmt: skip
-async def send_batch(request: Request, caller: Caller = needs("messages:write")) -> Response:
+async def send_batch(request: Request, caller: Writer) -> Response:
     """The good ones are stored in one transaction; the others come back with what is wrong, by their index."""
     context = context_of(request)
     raw = await answers.read_body(request)
@@ -89,9 +89,7 @@ async def send_batch(request: Request, caller: Caller = needs("messages:write"))
     response_model=Batch,
     responses=problem_responses("not_found"),
 )
-async def get_batch(
-    batch_id: str, caller: Caller = needs("messages:read"), context: Context = Depends(context_of)
-) -> Response:
+async def get_batch(batch_id: str, caller: Reader, context: Here) -> Response:
     """How many of its messages stand where."""
     return answers.json(await _shown(context, caller, batch_id))
 
@@ -102,9 +100,7 @@ async def get_batch(
     response_model=Batch,
     responses=problem_responses("not_found"),
 )
-async def cancel_batch(
-    batch_id: str, caller: Caller = needs("messages:write"), context: Context = Depends(context_of)
-) -> Response:
+async def cancel_batch(batch_id: str, caller: Writer, context: Here) -> Response:
     """Cancels those that no carrier has in hand."""
     await _shown(context, caller, batch_id)
     identifier = ids.from_text("bat", batch_id)

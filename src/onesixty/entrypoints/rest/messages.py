@@ -1,13 +1,12 @@
 """`/v1/messages`: send, list, read, timeline, cancel, preview."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from onesixty.carriers.contract import OutcomeKind, ReceiptState
 from onesixty.entrypoints.rest import answers, send_body
@@ -146,7 +145,27 @@ class Timeline(BaseModel):
     receipts: list[TimelineReceipt]
 
 
-router = APIRouter(prefix="/v1/messages", tags=["messages"])
+class Filters(answers.Listing):
+    """What a list of messages may be narrowed to."""
+
+    status: str | None = Field(None, description="One status, or several with commas.")
+    direction: Literal["outbound", "inbound"] | None = None
+    to: str | None = None
+    sender: str | None = Field(None, alias="from")
+    carrier: str | None = None
+    tag: str | None = None
+    reference: str | None = None
+    batch: str | None = None
+    created_after: AwareDatetime | None = None
+    created_before: AwareDatetime | None = None
+    q: str | None = Field(None, max_length=200, description="Words in the text.")
+
+
+Here = Annotated[Context, Depends(context_of)]
+Reader = Annotated[Caller, needs("messages:read")]
+Writer = Annotated[Caller, needs("messages:write")]
+
+router = APIRouter(prefix="/v1/messages", tags=["Messages"])
 PATH: Final = "/v1/messages"
 
 
@@ -218,7 +237,7 @@ def preview(context: Context, caller: Caller, wanted: Any) -> dict[str, Any]:
     responses=problem_responses("malformed_json", "invalid_request"),
     openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": send_body.PreviewBody.model_json_schema(ref_template="#/components/schemas/{model}")}}}},
 )  # fmt: skip
-async def preview_message(request: Request, caller: Caller = needs("messages:read")) -> Response:
+async def preview_message(request: Request, caller: Reader) -> Response:
     """Encoding, segments, replaced characters, route and carrier; sends nothing."""
     wanted = send_body.read_preview(await answers.read_body(request))
     return answers.json(preview(context_of(request), caller, wanted))
@@ -230,44 +249,22 @@ async def preview_message(request: Request, caller: Caller = needs("messages:rea
     response_model=MessagePage,
     responses=problem_responses("invalid_request"),
 )
-async def list_messages(  # noqa: PLR0913 - each is a query parameter
-    caller: Caller = needs("messages:read"),
-    context: Context = Depends(context_of),
-    status: str | None = Query(None, description="One status, or several with commas."),
-    direction: str | None = Query(None, pattern="^(outbound|inbound)$"),
-    to: str | None = None,
-    sender: str | None = Query(None, alias="from"),
-    carrier: str | None = None,
-    tag: str | None = None,
-    reference: str | None = None,
-    batch: str | None = None,
-    created_after: datetime | None = None,
-    created_before: datetime | None = None,
-    q: str | None = Query(None, max_length=200, description="Words in the text."),
-    limit: int = Query(paging.LIMIT_DEFAULT, ge=1, le=paging.LIMIT_MOST),
-    after: str | None = None,
+async def list_messages(
+    filters: Annotated[Filters, Query()], caller: Reader, context: Here
 ) -> Response:
     """Newest first."""
-    filters: dict[str, Any] = {
-        "status": _statuses(status),
-        "direction": {"outbound": 0, "inbound": 1}.get(direction or ""),
-        "to": to,
-        "from": sender,
-        "carrier": _carrier(context, carrier),
-        "tag": tag,
-        "reference": reference,
-        "batch": _identifier("bat", batch, "batch") if batch else None,
-        "created_after": created_after,
-        "created_before": created_before,
-        "q": q,
-    }
-    given = {name: value for name, value in filters.items() if value is not None}
+    wanted: dict[str, Any] = filters.model_dump(exclude={"limit", "after"}, exclude_none=True)
+    wanted["from"] = wanted.pop("sender", None)
+    wanted["status"] = _statuses(filters.status)
+    wanted["direction"] = {"outbound": 0, "inbound": 1}.get(filters.direction or "")
+    wanted["carrier"] = _carrier(context, filters.carrier)
+    wanted["batch"] = _identifier("bat", filters.batch, "batch") if filters.batch else None
+    given = {name: value for name, value in wanted.items() if value is not None}
+    before = paging.after(filters.after)
     async with context.database.read() as connection:
-        rows = await store.listing(
-            connection, caller.account_id, given, paging.after(after), limit + 1
-        )
+        rows = await store.listing(connection, caller.account_id, given, before, filters.limit + 1)
     shown = [render.message(row, context.keeper.book) for row in rows]
-    return answers.json(paging.page(shown, [row["id"] for row in rows], limit))
+    return answers.json(paging.page(shown, [row["id"] for row in rows], filters.limit))
 
 
 @router.get(
@@ -276,9 +273,7 @@ async def list_messages(  # noqa: PLR0913 - each is a query parameter
     response_model=MessageShown,
     responses=problem_responses("not_found"),
 )
-async def get_message(
-    message_id: str, caller: Caller = needs("messages:read"), context: Context = Depends(context_of)
-) -> Response:
+async def get_message(message_id: str, caller: Reader, context: Here) -> Response:
     """As it stands now."""
     row = await _row(context, caller, message_id)
     return answers.json(render.message(row, context.keeper.book))
@@ -290,9 +285,7 @@ async def get_message(
     response_model=Timeline,
     responses=problem_responses("not_found"),
 )
-async def get_timeline(
-    message_id: str, caller: Caller = needs("messages:read"), context: Context = Depends(context_of)
-) -> Response:
+async def get_timeline(message_id: str, caller: Reader, context: Here) -> Response:
     """Every event, every part of every attempt and every receipt, with times and the carrier's own codes."""
     row = await _row(context, caller, message_id)
     async with context.database.read() as connection:
@@ -321,8 +314,8 @@ async def get_timeline(
 )
 async def cancel_message(
     message_id: str,
-    caller: Caller = needs("messages:write"),
-    context: Context = Depends(context_of),
+    caller: Writer,
+    context: Here,
 ) -> Response:
     """Possible as long as no carrier has it in hand; else 409 with its present status."""
     row = await _row(context, caller, message_id)
