@@ -115,11 +115,11 @@ def serve(data_dir: Path, *arguments: str, **environment: str) -> Served:
 
 
 @contextlib.contextmanager
-def data_folder() -> Iterator[Path]:
+def data_folder(name: str = "data") -> Iterator[Path]:
     """The name of a data directory that is gone afterwards, with its database wherever it is."""
     folder = Path(tempfile.mkdtemp(prefix="onesixty-test-"))
     folder.chmod(0o755)  # the user that PostgreSQL runs as under root must pass
-    data_dir = folder / "data"
+    data_dir = folder / name
     try:
         yield data_dir
     finally:

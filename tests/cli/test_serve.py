@@ -1,7 +1,10 @@
 """`onesixty serve`: started, refused, killed, started again, stopped."""
 
+import json
 import signal
 import socket
+import subprocess
+import sys
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -86,3 +89,14 @@ def test_wrong_settings_are_wrong_usage(environment: dict[str, str], told: str) 
     assert refused.returncode == 2
     assert refused.stderr.startswith("error: ")
     assert told in refused.stderr
+
+
+def test_libraries_log_in_the_same_form() -> None:
+    """With JSON logs every line is JSON, those of uvicorn and asyncio too."""
+    code = (
+        "import logging; from onesixty.kit import log; log.configure('info', as_json=True);"
+        "logging.getLogger('uvicorn.error').error('boom %s', 1)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    line = json.loads(done.stderr)
+    assert (line["level"], line["logger"], line["event"]) == ("error", "uvicorn.error", "boom 1")
