@@ -5,7 +5,6 @@ import gc
 import socket
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final
 
 import structlog
 
@@ -70,7 +69,8 @@ class App:
         for loop in self.loops:
             loop.start()
         self._listener = await self.database.listen("onesixty_records", self.keeper.loop.wake)
-        # What is here now stays. Collections of the rest are rare: the walk makes no cycles, and each full one stops it.
+        # What is here now stays. Collections of the rest are rare: the walk makes no cycles, and
+        # each full one stops it.
         gc.collect()
         gc.freeze()
         gc.set_threshold(100_000, 20, 100)
@@ -151,13 +151,16 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
         allow_private_urls=settings.allow_private_urls,
     )
     return App(
-        database, keeper, node, acceptor, dispatcher, settler, receiver, inbound, reconciler, deliverer,
-        Server(context), loops, lanes, new_key, settings.stop_seconds,
+        database, keeper, node, acceptor, dispatcher, settler, receiver, inbound, reconciler,
+        deliverer, Server(context), loops, lanes, new_key, settings.stop_seconds,
     )  # fmt: skip
 
 
 async def bootstrap(tx: Connection, sealer: Sealer, key: str | None) -> str | None:
-    """On an empty database make the first account, its sandbox carrier and an admin key; return the key, once."""
+    """On an empty database make the first account, its sandbox carrier and an admin key.
+
+    Returns the key, this once; None when there was an account.
+    """
     await tx.execute("SELECT pg_advisory_xact_lock(160, 0)")
     if await accounts.find(tx, accounts.ROOT) is not None:
         return None
@@ -208,7 +211,7 @@ class Housekeeping:
         return more
 
     async def run_once(self) -> bool:
-        """Partitions for the months to come, old idempotency keys, incomplete inbound messages, our lock."""
+        """Partitions to come, old idempotency keys, incomplete inbound messages, our lock."""
         await self._node.keep(self._database.url)
         await self._inbound.sweep()
         async with self._database.write() as tx:
