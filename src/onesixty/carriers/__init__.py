@@ -1,1 +1,1 @@
-"""Ways out. A carrier takes submissions and reports exactly one outcome for each; it knows no database."""
+"""Ways out. A carrier takes submissions and reports one outcome for each; it knows no database."""
