@@ -1,4 +1,7 @@
-"""What every carrier takes and gives: `Submission` in, one `Outcome` each; receipts and inbound messages as they come."""
+"""What every carrier takes and gives: `Submission` in, exactly one `Outcome` each.
+
+Receipts and inbound messages are told as they come.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,18 +24,16 @@ class Submission:
     carrier_id: int
     attempt: int  # from 1
     priority: int  # 0 first; the number of the category
-    sender: (
-        str | None
-    )  # as given: E.164 with +, short code or alphanumeric; None leaves it to the carrier
+    # as given: E.164 with +, short code or alphanumeric; None leaves it to the carrier
+    sender: str | None
     recipient: str  # E.164 with +
     body: str
     encoding: str  # "gsm7", "ucs2" or "latin1", as decided when it was accepted
     segments: int
     expires_at: datetime
     lease_id: UUID
-    parts_accepted: int = (
-        0  # parts that the carrier has from an earlier attempt; they are not sent again
-    )
+    # parts that the carrier has from an earlier attempt; they are not sent again
+    parts_accepted: int = 0
     fallbacks: Sequence[int] = ()  # carriers to try after this one
     test: bool = False
 
@@ -64,9 +65,8 @@ class PartAnswer:
     part: int
     kind: OutcomeKind
     carrier_message_id: str = ""
-    match_key: str = (
-        ""  # normal form by which receipts are matched; empty when there is nothing to match
-    )
+    # normal form by which receipts are matched; empty when there is nothing to match
+    match_key: str = ""
     code: str = ""  # the carrier's own code, such as "0x0B"
 
 
@@ -79,7 +79,8 @@ class Outcome:
     submitted_at: datetime
     answered_at: datetime
     parts: Sequence[PartAnswer] = ()
-    parts_total: int = 0  # of the whole message as this carrier sends it; 0: as many as it has segments
+    # of the whole message as this carrier sends it; 0: as many as it has segments
+    parts_total: int = 0
     error_code: str | None = None
     error_class: str | None = None
     detail: str | None = None
@@ -107,7 +108,10 @@ class ReceiptState(IntEnum):
 
 @dataclass(slots=True)
 class Receipt:
-    """A delivery receipt. `acknowledge(True)` is called once it is stored; False asks the carrier to bring it again."""
+    """A delivery receipt.
+
+    `acknowledge(True)` is called once it is stored; False asks the carrier to bring it again.
+    """
 
     carrier_id: int
     carrier_message_id: str
@@ -161,7 +165,10 @@ class Carrier(Protocol):
         ...
 
     async def stop(self, drain_seconds: float) -> None:
-        """Finish what is in flight within that time; whatever is left is reported as unknown, then disconnect."""
+        """Finish what is in flight within that time, then disconnect.
+
+        Whatever is left is reported as unknown.
+        """
         ...
 
     def is_up(self) -> bool:
@@ -173,7 +180,10 @@ class Carrier(Protocol):
         ...
 
     def submit(self, batch: Sequence[Submission], report: Report) -> None:
-        """Send them; call `report` exactly once for each, plus at most once more with `late=True` after UNKNOWN."""
+        """Send them; call `report` exactly once for each.
+
+        At most once more with `late=True`, when the answer to an UNKNOWN comes after all.
+        """
         ...
 
     def state(self) -> dict[str, Any]:
@@ -183,7 +193,7 @@ class Carrier(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SettingField:
-    """One setting of a carrier kind: validates input, draws forms, masks secrets, writes the reference."""
+    """A setting of a carrier kind: checks input, draws forms, masks secrets, fills the manual."""
 
     name: str
     kind: str  # "text", "secret", "integer", "number", "boolean", "choice"
