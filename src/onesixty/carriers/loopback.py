@@ -1,10 +1,12 @@
 """A carrier without a network: takes everything at once and plays the simulator's scenarios.
 
-Messages sent with test keys go here, so that the whole pipeline can be tried without a carrier or a bill.
+Messages sent with test keys go here, so that the whole pipeline can be tried without a carrier or a
+bill.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 from onesixty.carriers.contract import (
@@ -104,21 +106,39 @@ class LoopbackCarrier:
                 self._events.on_room()
 
         def give_up() -> None:
-            end(OutcomeKind.UNKNOWN, error_code="no_answer", error_class=ErrorClass.CARRIER,
-                detail="the carrier never answered; it may have been sent")  # fmt: skip
+            end(
+                OutcomeKind.UNKNOWN,
+                error_code="no_answer",
+                error_class=ErrorClass.CARRIER,
+                detail="the carrier never answered; it may have been sent",
+            )
+
+        def throttle() -> None:
+            end(
+                OutcomeKind.DEFERRED,
+                error_code="carrier_throttled",
+                error_class=ErrorClass.THROTTLE,
+                retry_after_seconds=1.0,
+                counts_as_attempt=False,
+            )
+
+        def refuse() -> None:
+            end(
+                OutcomeKind.REFUSED,
+                error_code="recipient_refused",
+                error_class=ErrorClass.RECIPIENT,
+                detail="the scenario of this number refuses",
+                code=f"0x{scenario.status:02X}",
+            )
 
         self._out[id(one)] = give_up
         throttled = self._attempts.throttles(
             scenario, one.recipient, one.body, self._clock.monotonic()
         )
         if throttled:
-            self._later(0, lambda: end(
-                OutcomeKind.DEFERRED, error_code="carrier_throttled", error_class=ErrorClass.THROTTLE,
-                retry_after_seconds=1.0, counts_as_attempt=False))  # fmt: skip
+            self._later(0, throttle)
         elif scenario.answer is Answer.REFUSE:
-            self._later(0, lambda: end(
-                OutcomeKind.REFUSED, error_code="recipient_refused", error_class=ErrorClass.RECIPIENT,
-                detail="the scenario of this number refuses", code=f"0x{scenario.status:02X}"))  # fmt: skip
+            self._later(0, refuse)
         elif scenario.answer is Answer.DROP:
             self._schedule(one, scenario, {n: ids.uuid7().hex for n in numbers})
             self._later(self._response_seconds, give_up)
@@ -128,9 +148,7 @@ class LoopbackCarrier:
     def _schedule(self, one: Submission, scenario: Scenario, names: dict[int, str]) -> None:
         for number, name in names.items():
             for step in scenario.receipts_of(number):
-                self._later(
-                    step.after_seconds, lambda step=step, name=name: self._receipt(one, step, name)
-                )  # type: ignore[misc]
+                self._later(step.after_seconds, partial(self._receipt, one, step, name))
         if scenario.reply is not None:
             text = scenario.reply
             self._later(scenario.reply_after_seconds, lambda: self._reply(one, text))
@@ -145,8 +163,10 @@ class LoopbackCarrier:
 
         state = _STATES[step.state]
         receipt = Receipt(
-            self._id, name, (name,), state, step.error if state is ReceiptState.UNDELIVERABLE else "", one.recipient,
-            one.sender or "", one.body[:20], f"{state.name} {step.error}", self._clock.now(), acknowledge,
+            self._id, name, (name,), state,
+            step.error if state is ReceiptState.UNDELIVERABLE else "",
+            one.recipient, one.sender or "", one.body[:20],
+            f"{state.name} {step.error}", self._clock.now(), acknowledge,
         )  # fmt: skip
         self._events.on_receipts([receipt])
 
@@ -177,8 +197,11 @@ SPEC: Final = CarrierSpec(
     kind="loopback",
     title="No network: takes everything and plays the scenarios of the test numbers",
     fields=(
-        SettingField("window", "integer", "Messages in flight at once", default=1000, at_least=1, at_most=10_000),
-        SettingField("response_seconds", "number", "Wait for an answer before a submit is uncertain", default=5, at_least=0.01, at_most=300),
+        SettingField("window", "integer", "Messages in flight at once", default=1000, at_least=1,
+                     at_most=10_000),
+        SettingField("response_seconds", "number",
+                     "Wait for an answer before a submit is uncertain", default=5, at_least=0.01,
+                     at_most=300),
     ),
     build=LoopbackCarrier,
     receives=("receipts", "inbound"),
