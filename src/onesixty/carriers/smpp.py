@@ -109,7 +109,7 @@ class SmppCarrier:
         }
 
     def on_deliver(self, link: Link, pdus: list[Pdu]) -> None:
-        """Sort what the SMSC brings into receipts and messages; each is answered once it is stored."""
+        """Sort what the SMSC brings into receipts and messages; each is answered once stored."""
         assert self._events is not None
         now = self._clock.now()
         receipts, inbounds = [], []
@@ -273,13 +273,19 @@ def _binds(s: Any) -> list[Bind]:
     )
     return [
         Bind(
-            host=s["host"], port=s["port"], system_id=s["system_id"], password=s["password"],
-            system_type=s["system_type"], mode=mode, interface_version=_VERSIONS[s["interface_version"]], tls=context,
+            host=s["host"],
+            port=s["port"],
+            system_id=s["system_id"],
+            password=s["password"],
+            system_type=s["system_type"],
+            mode=mode,
+            interface_version=_VERSIONS[s["interface_version"]],
+            tls=context,
             tls_server_name=s.get("tls_server_name") or "",
         )
         for mode in modes
         for _ in range(s["binds"])
-    ]  # fmt: skip
+    ]
 
 
 SPEC: Final = CarrierSpec(
@@ -288,31 +294,43 @@ SPEC: Final = CarrierSpec(
     fields=(
         SettingField("host", "text", "Host name or address of the SMSC", required=True),
         SettingField("port", "integer", "Its TCP port", default=2775, at_least=1, at_most=65535),
-        SettingField("system_id", "text", "The account's name at the SMSC", required=True, at_most=15),
-        SettingField("password", "secret", "The account's password; SMPP allows 8 characters", default="", at_most=8),
-        SettingField("system_type", "text", "Often empty; some SMSCs want SMPP, VMA or CP", default="", at_most=12),
-        SettingField("bind", "choice", "One transceiver, or a transmitter and a receiver", default="transceiver",
-                     choices=("transceiver", "transmitter_receiver")),
-        SettingField("binds", "integer", "Sessions of each kind", default=1, at_least=1, at_most=64),
-        SettingField("interface_version", "choice", "SMPP version to bind with", default="3.4", choices=tuple(_VERSIONS)),
-        SettingField("window", "integer", "Unanswered submits allowed on each bind", default=10, at_least=1, at_most=1000),
-        SettingField("enquire_link_seconds", "number", "Silence after which the link is tested", default=30, at_least=1, at_most=300),
-        SettingField("response_seconds", "number", "Wait for an answer before a submit is uncertain", default=60, at_least=0.1, at_most=300),
+        SettingField("system_id", "text", "The account's name at the SMSC", required=True,
+                     at_most=15),
+        SettingField("password", "secret", "The account's password; SMPP allows 8 characters",
+                     default="", at_most=8),
+        SettingField("system_type", "text", "Often empty; some SMSCs want SMPP, VMA or CP",
+                     default="", at_most=12),
+        SettingField("bind", "choice", "One transceiver, or a transmitter and a receiver",
+                     default="transceiver", choices=("transceiver", "transmitter_receiver")),
+        SettingField("binds", "integer", "Sessions of each kind", default=1, at_least=1,
+                     at_most=64),
+        SettingField("interface_version", "choice", "SMPP version to bind with", default="3.4",
+                     choices=tuple(_VERSIONS)),
+        SettingField("window", "integer", "Unanswered submits allowed on each bind", default=10,
+                     at_least=1, at_most=1000),
+        SettingField("enquire_link_seconds", "number", "Silence after which the link is tested",
+                     default=30, at_least=1, at_most=300),
+        SettingField("response_seconds", "number",
+                     "Wait for an answer before a submit is uncertain", default=60, at_least=0.1,
+                     at_most=300),
         SettingField("tls", "boolean", "Connect with TLS", default=False),
-        SettingField("tls_verify", "boolean", "Check the certificate; false is insecure", default=True),
+        SettingField("tls_verify", "boolean", "Check the certificate; false is insecure",
+                     default=True),
         SettingField("tls_server_name", "text", "Name to verify, when it is not the host"),
-        SettingField("concatenation", "choice", "How long messages are tied together", default="udh8",
-                     choices=("udh8", "udh16", "sar", "payload")),
+        SettingField("concatenation", "choice", "How long messages are tied together",
+                     default="udh8", choices=("udh8", "udh16", "sar", "payload")),
         SettingField("receipts", "boolean", "Ask for delivery receipts", default=True),
         SettingField("validity", "choice", "Form of validity_period", default="relative",
                      choices=("relative", "absolute", "none")),
         SettingField("answer_id_form", "choice", "How answers write message ids", default="opaque",
                      choices=("opaque", "hex", "decimal")),
-        SettingField("receipt_id_form", "choice", "How receipts write message ids", default="opaque",
-                     choices=("opaque", "hex", "decimal")),
+        SettingField("receipt_id_form", "choice", "How receipts write message ids",
+                     default="opaque", choices=("opaque", "hex", "decimal")),
         SettingField("service_type", "text", "service_type of submits", default="", at_most=5),
-        SettingField("short_code_ton", "integer", "Type of number of short-code senders", default=3, at_least=0, at_most=6),
-        SettingField("short_code_npi", "integer", "Numbering plan of short-code senders", default=0, at_least=0, at_most=18),
+        SettingField("short_code_ton", "integer", "Type of number of short-code senders", default=3,
+                     at_least=0, at_most=6),
+        SettingField("short_code_npi", "integer", "Numbering plan of short-code senders", default=0,
+                     at_least=0, at_most=18),
     ),
     build=SmppCarrier,
     receives=("receipts", "inbound"),
