@@ -8,12 +8,12 @@ from uuid import UUID
 
 from onesixty.carriers.contract import Inbound, Receipt, ReceiptState, Submission
 from onesixty.kit.chance import Chance
-from onesixty.sms import segments
-from onesixty.sms.alphabet import Encoding
-from onesixty.sms.reassembly import fragment
 from onesixty.smpp import data_coding, receipts, times
 from onesixty.smpp.message_ids import IdForm, match_key
 from onesixty.smpp.pdus import Command, Pdu, Tag, Tlv
+from onesixty.sms import segments
+from onesixty.sms.alphabet import Encoding
+from onesixty.sms.reassembly import fragment
 
 REFERENCES_MOST: Final = 65_536  # destinations whose last concatenation reference is remembered
 _ENCODINGS: Final[dict[str, segments.TextEncoding]] = {
@@ -153,8 +153,9 @@ class PduBuilder:
         return _relative(max(1, int((expires_at - now).total_seconds())))
 
     def _next_reference(self, one: Submission) -> int:
-        # Parts of two messages to one handset must not share a reference, so it counts up for each pair of addresses.
-        # A later attempt goes on with the parts that are missing, under the reference of the first.
+        # Parts of two messages to one handset must not share a reference, so it counts up for each
+        # pair of addresses. A later attempt goes on with the parts that are missing, under the
+        # reference of the first.
         if one.message_id in self._by_message:
             return self._by_message[one.message_id]
         pair = (one.sender or "", one.recipient)
