@@ -1,1 +1,1 @@
-"""Ways in. A door decodes, authenticates, calls one function and encodes; it has no rules of its own."""
+"""Ways in. A door decodes, authenticates, calls one function, encodes; it decides nothing."""
