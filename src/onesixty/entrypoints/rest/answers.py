@@ -101,8 +101,8 @@ IDEMPOTENT: Final = {
             "in": "header",
             "required": False,
             "schema": {"type": "string", "minLength": 1, "maxLength": idempotency.LONGEST_KEY},
-            "description": "Repeat a request with its key and nothing is done twice: for 24 hours the"
-            " same body gets the same answer, marked `Idempotency-Replayed: true`.",
+            "description": "Repeat a request with its key and nothing is done twice: for 24 hours"
+            " the same body gets the same answer, marked `Idempotency-Replayed: true`.",
         }
     ]
 }
@@ -114,9 +114,10 @@ async def once(
     caller: Caller,
     work: Callable[[Connection], Awaitable[tuple[int, dict[str, Any]]]],
 ) -> Response:
-    """Do the work in one transaction and answer `(status, body)`; with an Idempotency-Key, do it once.
+    """Do the work in one transaction and answer `(status, body)`.
 
-    Every POST that creates something small goes through here. The answer is kept, sealed, in the same transaction.
+    With an Idempotency-Key it is done once. Every POST that creates something small goes through
+    here. The answer is kept, sealed, in the same transaction.
     """
     header = request.headers.get("idempotency-key")
     async with context.database.write() as tx:
@@ -149,7 +150,10 @@ def replayed(kept: idempotency.Answer) -> Response:
 def field_errors(
     errors: list[Any], prefix: tuple[str | int, ...] = ("body",)
 ) -> tuple[FieldError, ...]:
-    """pydantic's errors as field errors with JSON pointers; the first `prefix` of the location is left out."""
+    """pydantic's errors as field errors with JSON pointers.
+
+    The first `prefix` of the location is left out.
+    """
     found = []
     for error in errors:
         location = [
@@ -203,7 +207,7 @@ def install(api: FastAPI) -> None:
 
 
 def unexpected(path: str, error: Exception) -> Response:
-    """The answer to an exception that nobody expected: an outage of the database, or a bug, which is logged."""
+    """The answer to an exception: an outage of the database, or a bug, which is logged."""
     if isinstance(error, OUTAGES):
         _log.warning("rest.database_unavailable", path=path, error=repr(error))
         return problem(
