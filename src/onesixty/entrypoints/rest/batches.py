@@ -9,7 +9,13 @@ from pydantic import BaseModel, Field
 
 from onesixty.entrypoints.rest import answers, send_body
 from onesixty.entrypoints.rest.context import Context, context_of
-from onesixty.entrypoints.rest.messages import Here, Reader, Writer, refusal_document
+from onesixty.entrypoints.rest.messages import (
+    SEND_PROBLEMS,
+    Here,
+    Reader,
+    Writer,
+    refusal_document,
+)
 from onesixty.entrypoints.rest.problem_pages import ProblemDocument, problem_responses
 from onesixty.kit import ids
 from onesixty.kit.problems import Problem, document
@@ -56,14 +62,14 @@ PATH: Final = "/v1/messages/batch"
     status_code=202,
     summary="Send many messages",
     response_model=BatchResult,
-    responses=problem_responses("malformed_json", "idempotency_conflict", "body_too_large", "invalid_request", "invalid_number", "no_route", "overloaded"),
+    responses=problem_responses(*SEND_PROBLEMS),
     openapi_extra={
-        "requestBody": {"required": True, "content": {"application/json": {"schema": send_body.BatchBody.model_json_schema(ref_template="#/components/schemas/{model}")}}},
+        "requestBody": send_body.request_body(send_body.BatchBody),
         **answers.IDEMPOTENT,
     },
-)  # fmt: skip
+)
 async def send_batch(request: Request, caller: Writer) -> Response:
-    """The good ones are stored in one transaction; the others come back with what is wrong, by their index."""
+    """The good ones are stored in one transaction; the others come back with what is wrong."""
     context = context_of(request)
     raw = await answers.read_body(request)
     read = send_body.read_batch(raw, context.allow_private_urls)
