@@ -18,7 +18,10 @@ BODY_MOST = 8 * 1024 * 1024  # a batch of 10,000 with long texts
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The parts of the platform behind the door, wired by `app.py`; kept in `request.app.state.context`."""
+    """The parts of the platform behind the door, wired by `app.py`.
+
+    Kept in `request.app.state.context`.
+    """
 
     database: Database
     keeper: SnapshotKeeper
