@@ -166,6 +166,16 @@ Reader = Annotated[Caller, needs("messages:read")]
 Writer = Annotated[Caller, needs("messages:write")]
 
 router = APIRouter(prefix="/v1/messages", tags=["Messages"])
+# What may be wrong with a send, of one message or of many.
+SEND_PROBLEMS: Final = (
+    "malformed_json",
+    "idempotency_conflict",
+    "body_too_large",
+    "invalid_request",
+    "invalid_number",
+    "no_route",
+    "overloaded",
+)
 PATH: Final = "/v1/messages"
 
 
@@ -199,12 +209,15 @@ async def send(
     status_code=202,
     summary="Send a message",
     response_model=MessageShown,
-    responses={200: {"model": Preview, "description": "Dry run"}, **problem_responses("malformed_json", "idempotency_conflict", "body_too_large", "invalid_request", "invalid_number", "no_route", "overloaded")},
+    responses={
+        200: {"model": Preview, "description": "Dry run"},
+        **problem_responses(*SEND_PROBLEMS),
+    },
     openapi_extra={
-        "requestBody": {"required": True, "content": {"application/json": {"schema": send_body.SendBody.model_json_schema(ref_template="#/components/schemas/{model}")}}},
+        "requestBody": send_body.request_body(send_body.SendBody),
         **answers.IDEMPOTENT,
     },
-)  # fmt: skip
+)
 async def send_message(request: Request) -> Response:
     """The message is stored durably before the answer is given."""
     return await send(
@@ -235,8 +248,8 @@ def preview(context: Context, caller: Caller, wanted: Any) -> dict[str, Any]:
     summary="See what a send would do",
     response_model=Preview,
     responses=problem_responses("malformed_json", "invalid_request"),
-    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": send_body.PreviewBody.model_json_schema(ref_template="#/components/schemas/{model}")}}}},
-)  # fmt: skip
+    openapi_extra={"requestBody": send_body.request_body(send_body.PreviewBody)},
+)
 async def preview_message(request: Request, caller: Reader) -> Response:
     """Encoding, segments, replaced characters, route and carrier; sends nothing."""
     wanted = send_body.read_preview(await answers.read_body(request))
@@ -286,7 +299,7 @@ async def get_message(message_id: str, caller: Reader, context: Here) -> Respons
     responses=problem_responses("not_found"),
 )
 async def get_timeline(message_id: str, caller: Reader, context: Here) -> Response:
-    """Every event, every part of every attempt and every receipt, with times and the carrier's own codes."""
+    """Every event, part of an attempt and receipt, with times and the carrier's own codes."""
     row = await _row(context, caller, message_id)
     async with context.database.read() as connection:
         parts = await store.submissions(connection, row["id"])
@@ -297,13 +310,18 @@ async def get_timeline(message_id: str, caller: Reader, context: Here) -> Respon
             "object": "timeline",
             "message": ids.to_text("msg", row["id"]),
             "events": [
-                {"id": ids.to_text("evt", one["id"]), "type": events.TYPES[one["type"]], "sequence": one["sequence"], "at": render.timestamp(one["at"])}
+                {
+                    "id": ids.to_text("evt", one["id"]),
+                    "type": events.TYPES[one["type"]],
+                    "sequence": one["sequence"],
+                    "at": render.timestamp(one["at"]),
+                }
                 for one in told
             ],
             "parts": [_part(context, one) for one in parts],
             "receipts": [_receipt(context, one) for one in receipts],
         }
-    )  # fmt: skip
+    )
 
 
 @router.post(
@@ -329,7 +347,8 @@ async def cancel_message(
     if not canceled and row["status"] != Status.CANCELED:
         raise Problem(
             "conflict",
-            f"it is {render.STATUS_NAMES[row['status']]}: only scheduled and queued messages can be cancelled",
+            f"it is {render.STATUS_NAMES[row['status']]}:"
+            " only scheduled and queued messages can be cancelled",
         )
     return answers.json(render.message(row, context.keeper.book))
 
