@@ -47,7 +47,8 @@ class SharedFields(_Strict):
         None,
         alias="from",
         max_length=64,
-        description="A number, short code or alphanumeric sender ID; the account's default when left out.",
+        description="A number, short code or alphanumeric sender ID;"
+        " the account's default when left out.",
         examples=["ACME"],
     )
     channel: Literal["auto", "sms"] = Field("auto", description="Only SMS for now.")
@@ -156,8 +157,17 @@ def read_preview(raw: bytes) -> SendRequest:
     return _request(body, body.to, body.body, None)
 
 
+def request_body(model: type[BaseModel]) -> dict[str, Any]:
+    """The OpenAPI `requestBody` of a body that is read here, not by FastAPI."""
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
 def read_batch(raw: bytes, allow_private_urls: bool) -> list[SendRequest | Problem]:
-    """Every entry of a batch: a request, or what is wrong with it. Raises Problem when the body as a whole is wrong."""
+    """Every entry of a batch: a request, or what is wrong with it.
+
+    Raises Problem when the body as a whole is wrong.
+    """
     body: BatchBody = _read(_BATCH, raw)
     if body.callback_url is not None:
         http.check_url(body.callback_url, allow_private=allow_private_urls, pointer="/callback_url")
