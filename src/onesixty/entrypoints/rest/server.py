@@ -1,4 +1,4 @@
-"""The HTTP application: one router for each resource, and a short way in for the one request that comes most."""
+"""The HTTP application: a router for each resource, and a short way in for sends."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
@@ -29,8 +29,10 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-ABOUT: Final = """The SMS API you run yourself. Errors are RFC 9457 problem documents; every POST that creates takes an
-`Idempotency-Key`; lists are newest first with a cursor."""
+ABOUT: Final = (
+    "The SMS API you run yourself. Errors are RFC 9457 problem documents; every POST that creates"
+    " takes an\n`Idempotency-Key`; lists are newest first with a cursor."
+)
 
 
 def create_api(context: Context) -> FastAPI:
@@ -74,9 +76,10 @@ def create_api(context: Context) -> FastAPI:
 
 
 class Server:
-    """The ASGI application: `POST /v1/messages` goes straight to its function, all else through FastAPI.
+    """The ASGI application: `POST /v1/messages` goes straight to its function.
 
-    The framework's routing and middleware cost more than all our own work on a send; both ways call `messages.send`.
+    All else goes through FastAPI, whose routing and middleware cost more than all our own work on a
+    send; both ways call `messages.send`.
     """
 
     def __init__(self, context: Context) -> None:
@@ -108,7 +111,7 @@ class Server:
             response = answers.problem(problem, messages.PATH)
         except ClientDisconnect:
             return
-        except Exception as error:  # the outermost handler of this door
+        except Exception as error:  # noqa: BLE001 - the outermost handler of this door
             response = answers.unexpected(messages.PATH, error)
         await response(scope, receive, send)
 
