@@ -69,7 +69,8 @@ class LaneKeeper:
         return False
 
     async def stop(self, drain_seconds: float) -> None:
-        """Close every lane."""
+        """Close every lane, and open none again: closing one wakes the loop that would."""
+        await self.loop.stop()
         await asyncio.gather(
             *(self._dispatcher.close(number, drain_seconds) for number in list(self._running))
         )
