@@ -1,4 +1,7 @@
-"""Every setting with its type, unit, default and meaning. Only `cli` and `app` read it; parts get values."""
+"""Every setting with its type, unit, default and meaning.
+
+Only `cli` and `app` read it; parts get values.
+"""
 
 import dataclasses
 import tomllib
@@ -21,7 +24,10 @@ def _setting(default: Any, doc: str) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The settings of one process. In the environment `ONESIXTY_<NAME>`, in a TOML file the name in lower case."""
+    """The settings of one process.
+
+    In the environment `ONESIXTY_<NAME>`, in a TOML file the name in lower case.
+    """
 
     data_dir: Path = _setting(
         Path("onesixty-data"), "Where the embedded database, its key and its log live."
@@ -33,7 +39,8 @@ class Settings:
     port: int = _setting(8160, "TCP port of the HTTP server; 0 takes a free one.")
     bootstrap_key: str | None = _setting(
         None,
-        "API key to create on an empty database; else the first start makes one and prints it once.",
+        "API key to create on an empty database;"
+        " else the first start makes one and prints it once.",
     )
     secret_key: str | None = _setting(
         None, "Master key for secrets at rest; else one is made in the data directory, mode 0600."
@@ -51,9 +58,10 @@ class Settings:
 
 
 def load(environment: Mapping[str, str], config: Path | None = None, **given: Any) -> Settings:
-    """Settings from, in order of weight: `given` (None counts as not given), the environment, the TOML file, defaults.
+    """Settings from these, in order of weight: `given`, the environment, the TOML file, defaults.
 
-    Raises SettingError for unknown names and values that do not fit.
+    None in `given` counts as not given. Raises SettingError for unknown names and values that do
+    not fit.
     """
     values: dict[str, Any] = {}
     if config is not None:
@@ -75,9 +83,14 @@ def load(environment: Mapping[str, str], config: Path | None = None, **given: An
 def table() -> list[tuple[str, str, str, str]]:
     """Name in the environment, type, default and meaning of every setting, for the reference."""
     return [
-        (PREFIX + one.name.upper(), _type_name(str(one.type)), "" if one.default is None else str(one.default), one.metadata["doc"])
+        (
+            PREFIX + one.name.upper(),
+            _type_name(str(one.type)),
+            "" if one.default is None else str(one.default),
+            one.metadata["doc"],
+        )
         for one in dataclasses.fields(Settings)
-    ]  # fmt: skip
+    ]
 
 
 def _from_file(path: Path) -> dict[str, Any]:
