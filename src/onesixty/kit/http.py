@@ -1,4 +1,4 @@
-"""Which URLs the platform may call: webhooks and callbacks must not reach into the network it runs in."""
+"""Which URLs the platform may call: none that reach into the network it runs in."""
 
 import ipaddress
 import socket
@@ -13,12 +13,15 @@ from onesixty.kit.problems import FieldError, Problem
 USER_AGENT = "Onesixty/0.1 (+webhooks)"
 
 
-class ForbiddenAddress(OSError):
+class ForbiddenAddressError(OSError):
     """The name leads to a private, loopback or otherwise internal address."""
 
 
 class PublicResolver(AbstractResolver):
-    """Resolves names and refuses those that lead inside, at the moment of the call: no name can change in between."""
+    """Resolves names and refuses those that lead inside.
+
+    It does so at the moment of the call: no name can change in between.
+    """
 
     def __init__(self) -> None:
         self._inner = ThreadedResolver()
@@ -26,11 +29,11 @@ class PublicResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """The addresses of a host; raises ForbiddenAddress when any of them is internal."""
+        """The addresses of a host; raises ForbiddenAddressError when any of them is internal."""
         found = await self._inner.resolve(host, port, family)
         for entry in found:
             if not _is_public(entry["host"]):
-                raise ForbiddenAddress(f"{host} leads to the internal address {entry['host']}")
+                raise ForbiddenAddressError(f"{host} leads to the internal address {entry['host']}")
         return found
 
     async def close(self) -> None:
@@ -39,7 +42,7 @@ class PublicResolver(AbstractResolver):
 
 
 def session(*, allow_private: bool, connections: int, seconds: float) -> ClientSession:
-    """A client for calls to customers' URLs: bounded, without redirects followed by default, no cookies kept."""
+    """A client for calls to customers' URLs: bounded, without cookies."""
     connector = TCPConnector(
         limit=connections,
         resolver=None if allow_private else PublicResolver(),
@@ -55,7 +58,10 @@ def session(*, allow_private: bool, connections: int, seconds: float) -> ClientS
 
 
 def check_url(url: str, *, allow_private: bool, pointer: str) -> None:
-    """Raise Problem `url_not_allowed` unless the URL is http(s), has a host, no credentials, and no internal literal address."""
+    """Raise Problem `url_not_allowed` unless the URL may be called.
+
+    It must be http(s) with a host, and have no credentials and no internal literal address.
+    """
     why = _why_not(url, allow_private)
     if why:
         raise Problem("url_not_allowed", why, (FieldError(pointer, "url_not_allowed", why),))

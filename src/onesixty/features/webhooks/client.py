@@ -16,7 +16,7 @@ from aiohttp.resolver import ThreadedResolver
 
 from onesixty.features.webhooks.connection import Answer, BrokenError, Connection, StaleError
 from onesixty.kit.clock import Clock
-from onesixty.kit.http import USER_AGENT, ForbiddenAddress, PublicResolver
+from onesixty.kit.http import USER_AGENT, ForbiddenAddressError, PublicResolver
 
 CONNECT_SECONDS: Final = 10.0
 IDLE_SECONDS: Final = 30.0
@@ -89,7 +89,7 @@ class Client:
                 except StaleError:
                     pass  # closed in the moment that it was used, and nothing answered: ask anew
             return await self._ask(key, await self._connect(place), request)
-        except ForbiddenAddress as error:
+        except ForbiddenAddressError as error:
             return Answer(None, error=f"refused: {error}")
         except ssl.SSLError as error:
             return Answer(None, error=f"TLS failed: {error.reason or error}")
