@@ -1,8 +1,11 @@
-"""Connections and transactions. The edge (a loop or a door) opens a transaction; nothing below can commit."""
+"""Connections and transactions.
+
+The edge (a loop or a door) opens a transaction; nothing below can commit.
+"""
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import orjson
@@ -22,9 +25,9 @@ OUTAGES = (
 )
 
 
-# Every statement of the walk joins a batch of at most some thousands to indexed tables of any size: index look-ups are
-# right for an empty table and for a billion rows. Left to its statistics the planner scans young tables, and keeps
-# doing so from its plan cache while they grow.
+# Every statement of the walk joins a batch of at most some thousands to indexed tables of any size:
+# index look-ups are right for an empty table and for a billion rows. Left to its statistics the
+# planner scans young tables, and keeps doing so from its plan cache while they grow.
 _SESSION = {
     "application_name": "onesixty",
     "enable_seqscan": "off",
@@ -77,22 +80,28 @@ class Database:
     async def read(self) -> AsyncIterator[Connection]:
         """A connection for statements that need no transaction of several."""
         async with self._pool.acquire() as connection:
-            yield connection
+            yield cast("Connection", connection)
 
     @contextlib.asynccontextmanager
     async def write(self) -> AsyncIterator[Connection]:
         """A transaction: committed at the end of the block, rolled back when it raises."""
         async with self._pool.acquire() as connection, connection.transaction():
-            yield connection
+            yield cast("Connection", connection)
 
     async def fetch(self, statement: str, *arguments: Any) -> Rows:
-        """One statement in its own transaction: a single round trip, which is what the walk is built of."""
+        """One statement in its own transaction: a single round trip.
+
+        The walk is built of these.
+        """
         async with self._pool.acquire() as connection:
             rows: Rows = await connection.fetch(statement, *arguments)
             return rows
 
     async def listen(self, channel: str, heard: Callable[[], None]) -> Connection:
-        """A connection of its own that calls `heard` at every NOTIFY on the channel. The caller closes it."""
+        """A connection of its own that calls `heard` at every NOTIFY on the channel.
+
+        The caller closes it.
+        """
         connection = await asyncpg.connect(self.url)
         await connection.add_listener(channel, lambda *_: heard())
         return connection
@@ -106,5 +115,3 @@ async def _prepare(connection: Connection) -> None:
         encoder=lambda value: b"\x01" + orjson.dumps(value),
         decoder=lambda data: orjson.loads(data[1:]),
     )
-
-
