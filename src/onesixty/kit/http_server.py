@@ -1,6 +1,7 @@
-"""uvicorn's HTTP protocol with one write for a whole answer, where it would write head and body apart.
+"""uvicorn's HTTP protocol, with one write for a whole answer: head and body together.
 
-At thousands of small answers a second the second system call is the largest single cost of the HTTP server.
+At thousands of small answers a second the second system call is the largest single cost of the HTTP
+server.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 
 class _Corked:
-    """A transport that keeps what is written during one turn of the event loop and then writes it at once."""
+    """Keeps what is written during one turn of the event loop and then writes it at once."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
