@@ -1,7 +1,8 @@
-"""Identifiers: UUIDv7 inside (RFC 9562), TypeID text such as `msg_01h455vb4pex5vsknk084sn02q` outside.
+"""Identifiers: UUIDv7 inside (RFC 9562), text such as `msg_01h455vb4pex5vsknk084sn02q` outside.
 
-A UUIDv7 begins with its time in milliseconds, so ids sort by creation, new rows land at the right
-edge of every index, and a table that is partitioned by id is partitioned by time.
+The text is a TypeID. A UUIDv7 begins with its time in milliseconds, so ids sort by creation, new
+rows land at the right edge of every index, and a table that is partitioned by id is partitioned by
+time.
 """
 
 import os
