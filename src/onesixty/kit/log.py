@@ -1,4 +1,4 @@
-"""Logs: one line per step per batch with counts, ids always, message text and full numbers never."""
+"""Logs: a line per step per batch with counts; ids always, message text and full numbers never."""
 
 import logging
 import sys
@@ -7,7 +7,7 @@ import structlog
 
 
 def configure(level: str, *, as_json: bool) -> None:
-    """Set up structlog for the process: JSON lines for machines, aligned text for people, on standard error."""
+    """Set up structlog for the process: JSON lines or aligned text, on standard error."""
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if as_json
