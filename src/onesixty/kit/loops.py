@@ -1,4 +1,4 @@
-"""Long-running work: loops that survive their bugs, and gatherers that turn single items into batches."""
+"""Long-running work: loops that survive their bugs, gatherers that make batches of single items."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,8 @@ BACKOFF_FIRST_SECONDS, BACKOFF_MOST_SECONDS = 0.1, 5.0
 class Loop:
     """Calls `run_once` again and again. A true answer means that there may be more; else it waits.
 
-    It waits for `wake()` or `idle_seconds`, whichever is first. A bug is logged and backed off from, never fatal.
+    It waits for `wake()` or `idle_seconds`, whichever is first. A bug is logged and backed off
+    from, never fatal.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Loop:
             try:
                 more = await self._run_once()
                 backoff = BACKOFF_FIRST_SECONDS
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - a loop outlives its bugs
                 _log.exception("loop.failed", loop=self._name, error=repr(error), wait=backoff)
                 await self._clock.sleep(backoff)
                 backoff = min(backoff * 2, BACKOFF_MOST_SECONDS)
@@ -70,10 +71,11 @@ class Full(Exception):  # noqa: N818 - a state of the inbox, told to its caller
 
 
 class Gatherer(Generic[T]):
-    """While one batch is being written the next one gathers; an idle one takes a single item at once.
+    """While one batch is written the next one gathers; an idle one takes a single item at once.
 
-    When `write` raises, the batch is kept and written again after a back-off, so items are only ever dropped by `write`
-    returning. Where somebody waits for each item, `give_up` tells them instead.
+    When `write` raises, the batch is kept and written again after a back-off, so items are only
+    ever dropped by `write` returning. Where somebody waits for each item, `give_up` tells them
+    instead.
     """
 
     def __init__(
@@ -144,7 +146,7 @@ class Gatherer(Generic[T]):
         while True:
             try:
                 return await self._write(batch)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - kept and written again
                 if self._give_up is not None:
                     return self._give_up(batch, error)
                 _log.exception(
