@@ -30,7 +30,10 @@ def after(text: str | None) -> UUID | None:
 
 
 def page(data: Sequence[dict[str, Any]], identifiers: Sequence[UUID], limit: int) -> dict[str, Any]:
-    """One page of at most `limit` out of up to `limit + 1` found rows: one more than asked means there is a next page."""
+    """One page of at most `limit` out of up to `limit + 1` found rows.
+
+    One more than asked means that there is a next page.
+    """
     more = len(data) > limit
     return {
         "data": list(data[:limit]),
