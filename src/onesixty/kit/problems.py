@@ -1,6 +1,7 @@
-"""Every problem that a door can answer with: one table, from which the reference is generated (RFC 9457).
+"""Every problem that a door can answer with: one table, the reference is made from it (RFC 9457).
 
-Expected on the walk, a problem is a value (`messages.types.Refusal` carries its code); at a door it is raised.
+Expected on the walk, a problem is a value (`messages.types.Refusal` carries its code); at a door it
+is raised.
 """
 
 from dataclasses import dataclass, field
@@ -85,7 +86,8 @@ _TABLE = (
         "unauthorized",
         401,
         "No valid API key",
-        "Send `Authorization: Bearer <key>` with a key that is not revoked or expired; make one with `onesixty keys create`.",
+        "Send `Authorization: Bearer <key>` with a key that is not revoked or expired;"
+        " make one with `onesixty keys create`.",
         20003,
         0x0D,
     ),
@@ -100,7 +102,8 @@ _TABLE = (
         "not_found",
         404,
         "There is no such thing",
-        "Check the id and the account of the key: what belongs to another account is not found either.",
+        "Check the id and the account of the key:"
+        " what belongs to another account is not found either.",
         20404,
         0x0C,
     ),
@@ -163,7 +166,8 @@ _TABLE = (
         "invalid_sender",
         422,
         "Not a sender ID",
-        "Use a number in E.164, a short code, or up to 11 letters and digits with at least one letter.",
+        "Use a number in E.164, a short code,"
+        " or up to 11 letters and digits with at least one letter.",
         21212,
         0x0A,
     ),
@@ -219,7 +223,8 @@ _TABLE = (
         "url_not_allowed",
         422,
         "This URL may not be called",
-        "Use a public http or https address; for local use start the server with `ONESIXTY_ALLOW_PRIVATE_URLS=true`.",
+        "Use a public http or https address;"
+        " for local use start the server with `ONESIXTY_ALLOW_PRIVATE_URLS=true`.",
     ),
     Kind(
         "carrier_unavailable",
