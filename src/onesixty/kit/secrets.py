@@ -1,4 +1,4 @@
-"""Random tokens, hashes of API keys, and sealing of secrets at rest (AES-GCM under the master key)."""
+"""Random tokens, hashes of API keys, sealing of secrets at rest (AES-GCM under the master key)."""
 
 import hashlib
 import hmac
@@ -33,7 +33,8 @@ class Sealer:
             return self._cipher.decrypt(sealed[:12], sealed[12:], None)
         except InvalidTag:
             raise SealError(
-                "a stored secret does not open with this ONESIXTY_SECRET_KEY: start with the key it was made with"
+                "a stored secret does not open with this ONESIXTY_SECRET_KEY:"
+                " start with the key it was made with"
             ) from None
 
 
