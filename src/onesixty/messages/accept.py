@@ -1,8 +1,9 @@
 """Accept: decide everything about messages, make them durable, answer. Nothing is decided later.
 
-`address -> compose -> time -> route -> store`. A bad request becomes a Refusal and never harms its neighbours. The
-answer is given after the commit. Messages whose lane has room are stored as leased to this process and handed to the
-lane in memory; the others wait in the queue, from which the lane claims them.
+`address -> compose -> time -> route -> store`. A bad request becomes a Refusal and never harms its
+neighbours. The answer is given after the commit. Messages whose lane has room are stored as leased
+to this process and handed to the lane in memory; the others wait in the queue, from which the lane
+claims them.
 """
 
 import asyncio
@@ -77,7 +78,10 @@ class Acceptor:
         claim: idempotency.Claim | None = None,
         encode: Encode | None = None,
     ) -> Message | Refusal | idempotency.Answer:
-        """Take one message. `encode` makes the answer that is kept under `claim`. Raises Problem `overloaded` or a conflict."""
+        """Take one message. `encode` makes the answer that is kept under `claim`.
+
+        Raises Problem `overloaded` or a conflict.
+        """
         began = self._clock.monotonic()
         decided = decide(self._keeper.book, request, caller, self._clock.now(), self._pick(caller))
         if isinstance(decided, Refusal):
@@ -106,7 +110,10 @@ class Acceptor:
         claim: idempotency.Claim | None = None,
         encode: Encode | None = None,
     ) -> list[Message | Refusal] | idempotency.Answer:
-        """Take many messages as one batch, in one transaction: the good ones are stored, the others come back refused."""
+        """Take many messages as one batch, in one transaction.
+
+        The good ones are stored, the others come back refused.
+        """
         book, now, pick = self._keeper.book, self._clock.now(), self._pick(caller)
         decided: list[Message | Refusal] = []
         for number, request in enumerate(requests):
