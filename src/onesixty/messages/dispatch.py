@@ -1,8 +1,9 @@
-"""Dispatch: one lane for each carrier takes what that carrier can take now. Nothing is decided here.
+"""Dispatch: one lane for each carrier takes what that carrier can take now.
 
-A lane is fed in two ways: by `hand`, right after a commit in this process, and by the claim, one statement that takes
-what waits in the queue by priority and time. What a lane holds is bounded by what its carrier can take, so
-back-pressure is natural, and a dead carrier, which takes nothing, starves nobody.
+Nothing is decided here. A lane is fed in two ways: by `hand`, right after a commit in this process,
+and by the claim, one statement that takes what waits in the queue by priority and time. What a lane
+holds is bounded by what its carrier can take, so back-pressure is natural, and a dead carrier,
+which takes nothing, starves nobody.
 """
 
 import asyncio
@@ -42,11 +43,13 @@ WITH due AS (
     SELECT found.message_id FROM generate_series({min(Category)}, {max(Category)}) AS lane(priority)
     CROSS JOIN LATERAL (
         SELECT message_id FROM queue
-        WHERE carrier_id = $1 AND queue.priority = lane.priority AND due_at <= $2 AND expires_at > $2
+        WHERE carrier_id = $1 AND queue.priority = lane.priority
+            AND due_at <= $2 AND expires_at > $2
         ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
     ) found LIMIT $3
 ), taken AS (
-    DELETE FROM queue USING due WHERE queue.message_id = due.message_id RETURNING queue.message_id, queue.account_id
+    DELETE FROM queue USING due WHERE queue.message_id = due.message_id
+    RETURNING queue.message_id, queue.account_id
 ), leased AS (
     INSERT INTO leases (id, node_id, account_ids, message_ids)
     SELECT $4, $5, array_agg(account_id), array_agg(message_id) FROM taken HAVING count(*) > 0
@@ -54,13 +57,16 @@ WITH due AS (
 UPDATE messages m SET status = {sql_next("m.status", str(int(Cause.CLAIMED)))}
 FROM taken WHERE m.account_id = taken.account_id AND m.id = taken.message_id
     AND {sql_next("m.status", str(int(Cause.CLAIMED)))} <> 0
-RETURNING m.account_id, m.id, m.status, m.category, m.test, m.encoding, m.segments, m.parts_sent, m.attempts,
-    m.carrier_id, m.fallbacks, m.sender, m.recipient, m.body, m.expires_at, m.created_at
+RETURNING m.account_id, m.id, m.status, m.category, m.test, m.encoding, m.segments, m.parts_sent,
+    m.attempts, m.carrier_id, m.fallbacks, m.sender, m.recipient, m.body, m.expires_at, m.created_at
 """
 
 
 class Bucket:
-    """A token bucket: `rate` a second; little is saved up, since carriers measure in slices of 100 ms."""
+    """A token bucket: `rate` a second.
+
+    Little is saved up, since carriers measure in slices of 100 ms.
+    """
 
     def __init__(self, rate: float, now: float) -> None:
         self._rate, self._tokens, self._at = rate, max(1.0, rate / 10), now
@@ -304,7 +310,10 @@ class Dispatcher:
         _log.info("lane.opened", carrier=carrier_id)
 
     async def close(self, carrier_id: int, drain_seconds: float) -> None:
-        """Stop taking, let the carrier finish its window, disconnect. What is left in line is released by its lease."""
+        """Stop taking, let the carrier finish its window, disconnect.
+
+        What is left in line goes back to the queue.
+        """
         lane = self.lanes.pop(carrier_id)
         lane.paused = True
         await lane.loop.stop()
@@ -354,9 +363,16 @@ class Dispatcher:
 
 
 def _untouched(one: Submission, clock: Clock) -> Outcome:
-    """The outcome of a message that never reached its carrier: back to the queue, at once, at no cost."""
+    """What never reached its carrier: back to the queue, at once, at no cost."""
     now = clock.now()
     return Outcome(
-        one, OutcomeKind.DEFERRED, now, now, error_code="carrier_stopped", error_class=ErrorClass.CARRIER,
-        detail="the carrier was stopped before it was sent", retry_after_seconds=0.0, counts_as_attempt=False,
-    )  # fmt: skip
+        one,
+        OutcomeKind.DEFERRED,
+        now,
+        now,
+        error_code="carrier_stopped",
+        error_class=ErrorClass.CARRIER,
+        detail="the carrier was stopped before it was sent",
+        retry_after_seconds=0.0,
+        counts_as_attempt=False,
+    )
