@@ -1,4 +1,4 @@
-"""Ends that come from our side: messages cancelled by the customer, and those whose validity ran out in the queue."""
+"""Ends that come from our side: cancelled by the customer, or expired in the queue."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,7 +16,8 @@ _CANCEL = f"""
 WITH gone AS (
     DELETE FROM queue WHERE account_id = $1 AND message_id = ANY($2::uuid[]) RETURNING message_id
 )
-UPDATE messages m SET status = {sql_next("m.status", str(int(Cause.CANCELED)))}, sequence = m.sequence + 1, final_at = $3
+UPDATE messages m SET status = {sql_next("m.status", str(int(Cause.CANCELED)))},
+    sequence = m.sequence + 1, final_at = $3
 FROM gone WHERE m.account_id = $1 AND m.id = gone.message_id
     AND {sql_next("m.status", str(int(Cause.CANCELED)))} <> 0
 RETURNING m.account_id, m.id, m.status AS type, m.sequence, m.callback_url IS NOT NULL AS callback
@@ -24,12 +25,15 @@ RETURNING m.account_id, m.id, m.status AS type, m.sequence, m.callback_url IS NO
 _EXPIRE = f"""
 WITH gone AS (
     DELETE FROM queue WHERE message_id IN (
-        SELECT message_id FROM queue WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+        SELECT message_id FROM queue WHERE expires_at <= $1
+        ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)
     RETURNING message_id, account_id
 )
-UPDATE messages m SET status = {sql_next("m.status", str(int(Cause.EXPIRED)))}, sequence = m.sequence + 1, final_at = $1,
+UPDATE messages m SET status = {sql_next("m.status", str(int(Cause.EXPIRED)))},
+    sequence = m.sequence + 1, final_at = $1,
     error_code = 'expired', error_class = '{ErrorClass.EXPIRED}',
-    error_detail = 'its validity ended before a carrier took it' || coalesce('; last: ' || m.error_detail, '')
+    error_detail = 'its validity ended before a carrier took it'
+        || coalesce('; last: ' || m.error_detail, '')
 FROM gone WHERE m.account_id = gone.account_id AND m.id = gone.message_id
     AND {sql_next("m.status", str(int(Cause.EXPIRED)))} <> 0
 RETURNING m.account_id, m.id, m.status AS type, m.sequence, m.callback_url IS NOT NULL AS callback
@@ -53,7 +57,8 @@ async def cancellable_of_batch(
 ) -> list[UUID]:
     """Messages of a batch that still wait."""
     rows = await tx.fetch(
-        "SELECT id FROM messages WHERE account_id = $1 AND batch_id = $2 AND status = ANY($3::smallint[])"
+        "SELECT id FROM messages"
+        " WHERE account_id = $1 AND batch_id = $2 AND status = ANY($3::smallint[])"
         " AND id >= $5 AND id < $6 ORDER BY id LIMIT $4",
         account_id,
         batch_id,
@@ -65,7 +70,10 @@ async def cancellable_of_batch(
 
 
 async def expire(database: Database, now: datetime) -> tuple[bool, int]:
-    """End what waited longer than it was wanted; return whether there may be more, and outbox rows made."""
+    """End what waited longer than it was wanted.
+
+    Returns whether there may be more, and how many outbox rows that made.
+    """
     async with database.write() as tx:
         moved = await tx.fetch(_EXPIRE, now, EXPIRE_BATCH)
         hooked = await store.note(tx, moved, now) if moved else 0
