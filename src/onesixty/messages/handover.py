@@ -1,7 +1,8 @@
-"""From a committed row to the lane in memory: places are reserved before the commit and filled after it.
+"""From a committed row to the lane in memory, by places that are reserved.
 
-A message with a reserved place is stored as SENDING under a lease of this process; after the commit it goes to its
-lane without being read again. Without a place it is stored in the queue, from which the lane claims it.
+Places are reserved before the commit and filled after it. A message with one is stored as SENDING
+under a lease of this process; after the commit it goes to its lane without being read again.
+Without a place it is stored in the queue, from which the lane claims it.
 """
 
 from collections.abc import Callable, Sequence
@@ -46,7 +47,7 @@ class Lanes(Protocol):
 
 @dataclass(slots=True)
 class Handover:
-    """What a write needs to hand over: the lanes, the leases, this node, and who tells the outbox's reader."""
+    """What a write needs to hand over: lanes, leases, this node, and a wake of the outbox."""
 
     lanes: Lanes
     leases: LeaseBook
@@ -56,9 +57,10 @@ class Handover:
 
 
 class Storing:
-    """One write of accepted messages: `with Storing(...) as storing`, insert, and `hand_over` after the commit.
+    """One write of accepted messages.
 
-    Leaving the block with an exception gives every reserved place back.
+    `with Storing(...) as storing`, insert, and `hand_over` after the commit. Leaving the block with
+    an exception gives every reserved place back.
     """
 
     def __init__(self, handover: Handover, messages: Sequence[Message]) -> None:
