@@ -1,4 +1,7 @@
-"""Inbound: messages from handsets, joined from their parts, stored before they are acknowledged to the carrier."""
+"""Inbound: messages from handsets, joined from their parts.
+
+They are stored before they are acknowledged to the carrier.
+"""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -25,37 +28,43 @@ PARTS_WAIT: Final = timedelta(hours=1)  # then the message is shown with its gap
 _ENCODINGS: Final = {Alphabet.UCS2: Encoding.UCS2, Alphabet.LATIN1: Encoding.LATIN1}
 
 _KEEP_PARTS = """
-INSERT INTO inbound_parts (carrier_id, sender, recipient, encoding, reference, reference_bits, total, part, locking, single,
-    octets, received_at)
-SELECT * FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::int[], $6::smallint[], $7::smallint[],
-    $8::smallint[], $9::smallint[], $10::smallint[], $11::bytea[], $12::timestamptz[])
+INSERT INTO inbound_parts (carrier_id, sender, recipient, encoding, reference, reference_bits,
+    total, part, locking, single, octets, received_at)
+SELECT * FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::int[], $6::smallint[],
+    $7::smallint[], $8::smallint[], $9::smallint[], $10::smallint[], $11::bytea[],
+    $12::timestamptz[])
 ON CONFLICT DO NOTHING
 """
 # Whole messages, and those whose missing parts are no longer waited for.
 _TAKE_WHOLE = """
 WITH ready AS (
-    SELECT carrier_id, sender, recipient, encoding, reference, reference_bits, total FROM inbound_parts
+    SELECT carrier_id, sender, recipient, encoding, reference, reference_bits, total
+    FROM inbound_parts
     GROUP BY 1, 2, 3, 4, 5, 6, 7 HAVING count(*) = total OR max(received_at) < $1
 )
 DELETE FROM inbound_parts p USING ready r
-WHERE p.carrier_id = r.carrier_id AND p.sender = r.sender AND p.recipient = r.recipient AND p.encoding = r.encoding
-    AND p.reference = r.reference AND p.reference_bits = r.reference_bits AND p.total = r.total
+WHERE p.carrier_id = r.carrier_id AND p.sender = r.sender AND p.recipient = r.recipient
+    AND p.encoding = r.encoding AND p.reference = r.reference
+    AND p.reference_bits = r.reference_bits AND p.total = r.total
 RETURNING p.*
 """
 _INSERT = f"""
 WITH news AS (
-    SELECT * FROM unnest($1::int[], $2::uuid[], $3::uuid[], $4::smallint[], $5::smallint[], $6::int[], $7::text[], $8::text[],
-        $9::text[], $10::text[], $11::timestamptz[])
-    AS news(account_id, id, event_id, encoding, segments, carrier_id, sender, recipient, body, error_code, at)
+    SELECT * FROM unnest($1::int[], $2::uuid[], $3::uuid[], $4::smallint[], $5::smallint[],
+        $6::int[], $7::text[], $8::text[], $9::text[], $10::text[], $11::timestamptz[])
+    AS news(account_id, id, event_id, encoding, segments, carrier_id, sender, recipient, body,
+        error_code, at)
 ), stored AS (
-    INSERT INTO messages (account_id, id, status, direction, category, encoding, segments, parts_sent, carrier_id, sender,
-        recipient, body, error_code, error_detail, created_at, final_at)
-    SELECT account_id, id, {Status.RECEIVED}, {Direction.INBOUND}, {Category.TRANSACTIONAL}, encoding, segments, segments,
-        carrier_id, sender, recipient, body, error_code,
+    INSERT INTO messages (account_id, id, status, direction, category, encoding, segments,
+        parts_sent, carrier_id, sender, recipient, body, error_code, error_detail, created_at,
+        final_at)
+    SELECT account_id, id, {Status.RECEIVED}, {Direction.INBOUND}, {Category.TRANSACTIONAL},
+        encoding, segments, segments, carrier_id, sender, recipient, body, error_code,
         CASE WHEN error_code IS NOT NULL THEN 'some parts never came' END, at, at
     FROM news
 ), noted AS (
-    SELECT account_id, event_id, {Status.RECEIVED} AS type, 1 AS sequence, id, false AS callback, at FROM news
+    SELECT account_id, event_id, {Status.RECEIVED} AS type, 1 AS sequence, id, false AS callback, at
+    FROM news
 ), recorded AS (
     INSERT INTO events (account_id, id, type, sequence, message_id, at)
     SELECT account_id, event_id, type, sequence, id, at FROM noted
@@ -75,7 +84,10 @@ class InboundReceiver:
         )
 
     def put(self, inbounds: Sequence[Inbound]) -> None:
-        """Messages of one read. When too many wait already, the carrier is asked to bring these again."""
+        """Messages of one read.
+
+        When too many wait already, the carrier is asked to bring these again.
+        """
         for inbound in inbounds:
             if len(self.gatherer) < INBOX_MOST:
                 self.gatherer.put(inbound)
@@ -83,7 +95,10 @@ class InboundReceiver:
                 inbound.acknowledge(False)
 
     async def sweep(self) -> bool:
-        """Show messages whose missing parts are no longer waited for; always False: nothing more to do now."""
+        """Show messages whose missing parts are no longer waited for.
+
+        Always False: there is nothing more to do now.
+        """
         async with self._database.write() as tx:
             hooked = await self._join(tx, [], self._clock.now())
         if hooked:
@@ -147,21 +162,23 @@ class InboundReceiver:
             else assembled.text.replace("\0", "")
         )
         return (
-            carrier.account_id, ids.uuid7(), ids.uuid7(), int(_ENCODINGS.get(encoding, Encoding.GSM7)),
-            fragments[0].total, carrier_id, sender, recipient, body, "parts_missing" if assembled.missing else None, now,
+            carrier.account_id, ids.uuid7(), ids.uuid7(),
+            int(_ENCODINGS.get(encoding, Encoding.GSM7)), fragments[0].total,
+            carrier_id, sender, recipient, body,
+            "parts_missing" if assembled.missing else None, now,
         )  # fmt: skip
 
 
 def _part_row(one: Inbound) -> tuple[Any, ...]:
     f = one.fragment
     return (
-        one.carrier_id, one.sender, one.recipient, f.encoding.value, f.reference, f.reference_bits, f.total, f.sequence,
-        f.locking, f.single, f.octets, one.received_at,
+        one.carrier_id, one.sender, one.recipient, f.encoding.value, f.reference, f.reference_bits,
+        f.total, f.sequence, f.locking, f.single, f.octets, one.received_at,
     )  # fmt: skip
 
 
 def _fragment(row: Any) -> Fragment:
     return Fragment(
-        Alphabet(row["encoding"]), row["octets"], row["reference"], row["reference_bits"], row["total"], row["part"],
-        row["locking"], row["single"],
+        Alphabet(row["encoding"]), row["octets"], row["reference"], row["reference_bits"],
+        row["total"], row["part"], row["locking"], row["single"],
     )  # fmt: skip
