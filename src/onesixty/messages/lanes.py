@@ -23,7 +23,10 @@ IDLE_SECONDS: Final = 5.0
 
 
 class LaneKeeper:
-    """Keeps the lanes equal to the carriers on file: opens, reopens with new settings, pauses and closes."""
+    """Keeps the lanes equal to the carriers on file.
+
+    It opens them, reopens them with new settings, pauses and closes them.
+    """
 
     def __init__(
         self,
