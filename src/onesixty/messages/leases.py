@@ -1,8 +1,9 @@
 """Leases: which messages are in the hands of this process, one row for each batch that it took.
 
-A lease row is deleted when the last of its messages has its outcome. When a process dies its leases stay, and
-another process makes their messages uncertain: they may have been sent. A node lives as long as it holds the
-advisory lock of its number, which PostgreSQL releases when the connection ends.
+A lease row is deleted when the last of its messages has its outcome. When a process dies its leases
+stay, and another process makes their messages uncertain: they may have been sent. A node lives as
+long as it holds the advisory lock of its number, which PostgreSQL releases when the connection
+ends.
 """
 
 from collections.abc import Iterable
@@ -32,7 +33,10 @@ class LeaseBook:
         self._open[lease_id] = count
 
     def close(self, lease_ids: Iterable[UUID]) -> list[UUID]:
-        """One message of each named lease came to its end; return the leases to delete with their outcomes."""
+        """One message of each named lease came to its end.
+
+        Returns the leases to delete with their outcomes.
+        """
         for lease_id in lease_ids:
             left = self._open.get(lease_id, 0) - 1
             if left > 0:
@@ -55,7 +59,7 @@ class LeaseBook:
 
 
 class Node:
-    """This process, as others see it: a number, and an advisory lock that is held while it lives."""
+    """This process, as others see it: a number, and an advisory lock while it lives."""
 
     def __init__(self, connection: asyncpg.Connection, number: int) -> None:
         self._connection, self.number = connection, number
@@ -71,7 +75,7 @@ class Node:
         return cls(connection, number)
 
     async def keep(self, url: str) -> None:
-        """Take the lock again on a new connection when the old one is gone (the server was restarted)."""
+        """Take the lock again when its connection is gone: the server was restarted."""
         if self._connection.is_closed():
             self._connection = await asyncpg.connect(url)
             await self._connection.execute(
@@ -93,11 +97,13 @@ WITH lost AS (
 ), released AS (
     DELETE FROM leases WHERE node_id = $1
 ), moved AS (
-    UPDATE messages m SET status = {sql_next("m.status", str(int(Cause.LEFT_UNKNOWN)))}, sequence = m.sequence + 1,
-        attempts = m.attempts + 1
-    FROM lost WHERE m.account_id = lost.account_id AND m.id = lost.message_id AND m.status = {Status.SENDING}
-    RETURNING m.account_id, m.id, m.status, m.sequence, m.attempts, m.segments, m.parts_sent, m.carrier_id,
-        m.callback_url IS NOT NULL AS callback
+    UPDATE messages m SET status = {sql_next("m.status", str(int(Cause.LEFT_UNKNOWN)))},
+        sequence = m.sequence + 1, attempts = m.attempts + 1
+    FROM lost
+    WHERE m.account_id = lost.account_id AND m.id = lost.message_id
+        AND m.status = {Status.SENDING}
+    RETURNING m.account_id, m.id, m.status, m.sequence, m.attempts, m.segments, m.parts_sent,
+        m.carrier_id, m.callback_url IS NOT NULL AS callback
 ), tried AS (
     INSERT INTO submissions (account_id, message_id, attempt, part, parts, carrier_id, outcome,
         submitted_at, answered_at)
@@ -111,7 +117,8 @@ SELECT account_id, id, status AS type, sequence, callback FROM moved
 
 _ORPHANS = f"""
 WITH orphan AS (
-    DELETE FROM leases WHERE node_id = $1 AND id < $2 AND id <> ALL($3::uuid[]) RETURNING account_ids, message_ids
+    DELETE FROM leases WHERE node_id = $1 AND id < $2 AND id <> ALL($3::uuid[])
+    RETURNING account_ids, message_ids
 ), untouched AS (
     UPDATE messages m SET status = {sql_next("m.status", str(int(Cause.DEFERRED)))}
     FROM orphan, unnest(orphan.account_ids, orphan.message_ids) AS held(account_id, message_id)
@@ -126,10 +133,11 @@ SELECT id, account_id, carrier_id, category, $4, expires_at FROM untouched RETUR
 async def requeue_orphans(
     database: Database, node_number: int, book: LeaseBook, now: datetime
 ) -> set[int]:
-    """Give back to the queue what this process leased without knowing it; return the carriers that have it waiting.
+    """Give back to the queue what this process leased without knowing it.
 
-    When the connection breaks in the moment of a commit, the process takes it for failed although it was not. Such
-    messages were never handed to a carrier. A lease of this process that is a minute old and not in the book is one.
+    Returns the carriers that have it waiting. When the connection breaks in the moment of a commit,
+    the process takes it for failed although it was not. Such messages were never handed to a
+    carrier. A lease of this process that is a minute old and not in the book is one.
     """
     before = ids.first_at(now - ORPHAN_AGE)
     rows = await database.fetch(_ORPHANS, node_number, before, book.known(), now)
@@ -137,7 +145,10 @@ async def requeue_orphans(
 
 
 async def rescue(database: Database, own_number: int, now: datetime) -> int:
-    """Make what dead processes held uncertain; return how many messages. Safe to run in every process at once."""
+    """Make what dead processes held uncertain; return how many messages.
+
+    Safe to run in every process at once.
+    """
     total = 0
     async with database.read() as connection:
         numbers = await connection.fetch(
