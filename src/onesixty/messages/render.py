@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from operator import attrgetter, itemgetter
 from typing import Any, Final
 from uuid import UUID
+
+import orjson
 
 from onesixty.kit import ids
 from onesixty.messages.states import Status
@@ -15,13 +18,24 @@ STATUS_NAMES: Final = {int(status): status.name.lower() for status in Status}
 CATEGORY_NAMES: Final = {int(category): category.name.lower() for category in Category}
 ENCODING_NAMES: Final = {int(encoding): encoding.name.lower() for encoding in Encoding}
 DIRECTION_NAMES: Final = {int(direction): direction.name.lower() for direction in Direction}
+# What is shown of a message, in the order in which `message` takes it. One call reads it all, whether
+# from a Message or from a row: this is done twice for each message that somebody is told of.
+_SHOWN: Final = (
+    "id", "account_id", "status", "direction", "category", "recipient", "sender", "body", "encoding", "segments",
+    "parts_sent", "carrier_id", "route_id", "tags", "metadata", "reference", "batch_id", "attempts", "test",
+    "send_at", "created_at", "sent_at", "delivered_at", "final_at",
+    "error_code", "error_class", "error_detail", "carrier_code",
+)  # fmt: skip
+_OF_MESSAGE: Final = attrgetter(*_SHOWN)
+_OF_ROW: Final = itemgetter(*_SHOWN)
 
 
 def timestamp(moment: datetime | None) -> str | None:
     """RFC 3339 with milliseconds, such as 2026-11-22T15:30:00.000Z; every time inside is in UTC."""
     if moment is None:
         return None
-    return moment.isoformat(timespec="milliseconds")[:23] + "Z"
+    text = str(orjson.dumps(moment), "ascii")  # in quotes; a fifth of the time of `isoformat`
+    return f"{text[1:24]}Z" if text[20] == "." else f"{text[1:20]}.000Z"
 
 
 def message(record: Message | Any, book: Snapshot, status: int | None = None) -> dict[str, Any]:
@@ -29,40 +43,41 @@ def message(record: Message | Any, book: Snapshot, status: int | None = None) ->
 
     `record` is a Message or a row with the same names; `status` shows it as it was when an event happened.
     """
-    get = record.__getitem__ if not isinstance(record, Message) else record.__getattribute__
-    now = int(get("status"))
-    shown = status or now
-    carrier = book.carriers.get(get("carrier_id") or 0)
-    batch_id = get("batch_id")
+    (
+        identifier, account_id, now, direction, category, recipient, sender, body, encoding, segments,
+        parts_sent, carrier_id, route_id, tags, metadata, reference, batch_id, attempts, test,
+        send_at, created_at, sent_at, delivered_at, final_at, *error,
+    ) = _OF_MESSAGE(record) if isinstance(record, Message) else _OF_ROW(record)  # fmt: skip
+    carrier = book.carriers.get(carrier_id or 0)
     return {
-        "id": ids.to_text("msg", get("id")),
+        "id": ids.to_text("msg", identifier),
         "object": "message",
-        "status": STATUS_NAMES[shown],
-        "direction": DIRECTION_NAMES[get("direction")],
+        "status": STATUS_NAMES[status or now],
+        "direction": DIRECTION_NAMES[direction],
         "channel": "sms",
-        "category": CATEGORY_NAMES[get("category")],
-        "to": get("recipient"),
-        "from": get("sender"),
-        "body": get("body"),
-        "encoding": ENCODING_NAMES[get("encoding")],
-        "segments": get("segments"),
-        "parts_sent": get("parts_sent"),
+        "category": CATEGORY_NAMES[category],
+        "to": recipient,
+        "from": sender,
+        "body": body,
+        "encoding": ENCODING_NAMES[encoding],
+        "segments": segments,
+        "parts_sent": parts_sent,
         "carrier": carrier.name if carrier else None,
-        "route": _route_name(book, get("account_id"), get("route_id")),
+        "route": _route_name(book, account_id, route_id),
         "price": None,
-        "error": _error(get) if status is None or status == now else None,
-        "tags": list(get("tags") or ()),
-        "metadata": get("metadata"),
-        "reference": get("reference"),
+        "error": _error(*error) if status is None or status == now else None,
+        "tags": list(tags or ()),
+        "metadata": metadata,
+        "reference": reference,
         "batch": ids.to_text("bat", batch_id) if batch_id else None,
         "campaign": None,
-        "attempts": get("attempts"),
-        "test": get("test"),
-        "send_at": timestamp(get("send_at")),
-        "created_at": timestamp(get("created_at")),
-        "sent_at": timestamp(get("sent_at")),
-        "delivered_at": timestamp(get("delivered_at")),
-        "final_at": timestamp(get("final_at")),
+        "attempts": attempts,
+        "test": test,
+        "send_at": timestamp(send_at),
+        "created_at": timestamp(created_at),
+        "sent_at": timestamp(sent_at),
+        "delivered_at": timestamp(delivered_at),
+        "final_at": timestamp(final_at),
     }
 
 
@@ -90,12 +105,9 @@ def _route_name(book: Snapshot, account_id: int, route_id: int | None) -> str | 
     return None
 
 
-def _error(get: Any) -> dict[str, Any] | None:
-    if get("error_code") is None:
+def _error(
+    code: str | None, kind: str | None, detail: str | None, carrier_code: str | None
+) -> dict[str, Any] | None:
+    if code is None:
         return None
-    return {
-        "code": get("error_code"),
-        "class": get("error_class"),
-        "detail": get("error_detail"),
-        "carrier_code": get("carrier_code"),
-    }
+    return {"code": code, "class": kind, "detail": detail, "carrier_code": carrier_code}
