@@ -23,7 +23,8 @@ TYPES: Final[dict[int, str]] = {
 }
 NUMBERS: Final = {name: number for number, name in TYPES.items()}
 MESSAGE_EVENTS: Final = frozenset(number for number in TYPES if number < 40)
-# A message with a callback_url is told of these: all that says where it stands, not that it was taken.
+# A message with a callback_url is told of these: all that says where it stands, not that it was
+# taken.
 CALLBACK_MASK: Final = sum(1 << number for number in MESSAGE_EVENTS if number != 2)
 
 ABOUT: Final[dict[str, str]] = {
@@ -82,7 +83,8 @@ async def tell(
     """Write an event that is not about a message, with its outbox rows."""
     await tx.execute(
         "WITH event AS ("
-        " INSERT INTO events (account_id, id, type, sequence, data, at) VALUES ($1, $2, $3, 1, $4, $5)"
+        " INSERT INTO events (account_id, id, type, sequence, data, at)"
+        " VALUES ($1, $2, $3, 1, $4, $5)"
         " RETURNING account_id, id, type, at)"
         " INSERT INTO webhook_queue (event_id, endpoint_id, account_id, due_at)"
         " SELECT event.id, endpoint.id, event.account_id, event.at FROM event"
