@@ -1,4 +1,7 @@
-"""Idempotency keys: the first request with a key does the work, later ones get its answer (kept 24 hours)."""
+"""Idempotency keys: the first request with a key does the work, later ones get its answer.
+
+Answers are kept 24 hours.
+"""
 
 import hashlib
 from collections.abc import Sequence
@@ -37,7 +40,10 @@ class Answer:
 
 
 def claim(account_id: int, key: str, method: str, path: str, body: bytes) -> Claim:
-    """The claim of a request; raises Problem when the key is empty, over 255 characters, or not printable ASCII."""
+    """The claim of a request.
+
+    Raises Problem when the key is empty, over 255 characters, or not printable ASCII.
+    """
     if not 0 < len(key) <= LONGEST_KEY or not key.isascii() or not key.isprintable():
         raise Problem(
             "invalid_request",
@@ -50,19 +56,22 @@ def claim(account_id: int, key: str, method: str, path: str, body: bytes) -> Cla
 async def take(
     tx: Connection, sealer: Sealer, claims: Sequence[Claim], now: datetime
 ) -> list[Answer | Problem | None]:
-    """For each claim: None (it is the first: do the work and `keep` its answer in this transaction), the kept answer, or a conflict.
+    """For each claim: None for the first request, else the kept answer or a conflict.
 
-    A concurrent request with the same key waits on the unique index until this transaction ends. All claims must
-    have different keys. One statement a batch; a second one only where keys were taken.
+    The first one does the work and calls `keep` in this transaction. A concurrent request with the
+    same key waits on the unique index until this transaction ends. All claims must have different
+    keys. One statement a batch; a second one only where keys were taken.
     """
     taken = {
         (row["account_id"], row["key"])
         for row in await tx.fetch(
             "INSERT INTO idempotency_keys AS k (account_id, key, fingerprint, created_at)"
-            " SELECT account_id, key, fingerprint, $4 FROM unnest($1::int[], $2::text[], $3::bytea[])"
+            " SELECT account_id, key, fingerprint, $4"
+            " FROM unnest($1::int[], $2::text[], $3::bytea[])"
             " AS claim(account_id, key, fingerprint) ORDER BY account_id, key"
             " ON CONFLICT (account_id, key) DO UPDATE SET fingerprint = excluded.fingerprint,"
-            " status_code = NULL, answer = NULL, created_at = excluded.created_at WHERE k.created_at < $5"
+            " status_code = NULL, answer = NULL, created_at = excluded.created_at"
+            " WHERE k.created_at < $5"
             " RETURNING account_id, key",
             [one.account_id for one in claims],
             [one.key for one in claims],
@@ -109,7 +118,10 @@ async def look(tx: Connection, sealer: Sealer, claims: Sequence[Claim]) -> list[
 async def keep(
     tx: Connection, sealer: Sealer, answers: Sequence[tuple[Claim, Answer | None]]
 ) -> None:
-    """Store the answers of claims that were the first; None gives the key free again (the work was refused)."""
+    """Store the answers of claims that were the first.
+
+    None gives the key free again: the work was refused.
+    """
     done = [(one, answer) for one, answer in answers if answer is not None]
     freed = [one for one, answer in answers if answer is None]
     if done:
@@ -125,7 +137,8 @@ async def keep(
         )
     if freed:
         await tx.execute(
-            "DELETE FROM idempotency_keys k USING unnest($1::int[], $2::text[]) AS freed(account_id, key)"
+            "DELETE FROM idempotency_keys k"
+            " USING unnest($1::int[], $2::text[]) AS freed(account_id, key)"
             " WHERE k.account_id = freed.account_id AND k.key = freed.key",
             [one.account_id for one in freed],
             [one.key for one in freed],
