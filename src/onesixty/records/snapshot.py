@@ -1,4 +1,7 @@
-"""The small records in memory: an immutable copy, at most about a second old, that the walk decides by."""
+"""The small records in memory: an immutable copy that the walk decides by.
+
+It is at most about a second old.
+"""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -143,15 +146,17 @@ async def load(connection: Connection) -> Snapshot:
         "SELECT id, public_id, parent_id, name, default_sender, signing_secret FROM accounts"
     )
     keys = await connection.fetch(
-        "SELECT hash, id, account_id, test, scopes, expires_at FROM api_keys WHERE revoked_at IS NULL"
+        "SELECT hash, id, account_id, test, scopes, expires_at FROM api_keys"
+        " WHERE revoked_at IS NULL"
     )
     carriers = await connection.fetch(
-        "SELECT id, public_id, account_id, name, kind, settings, secrets, enabled, paused, rate_per_second,"
-        " updated_at FROM carriers WHERE removed_at IS NULL ORDER BY id"
+        "SELECT id, public_id, account_id, name, kind, settings, secrets, enabled, paused,"
+        " rate_per_second, updated_at FROM carriers WHERE removed_at IS NULL ORDER BY id"
     )
     endpoints = await connection.fetch(
-        "SELECT id, public_id, account_id, url, event_mask, secret, old_secret, old_secret_until, failing_since"
-        " FROM webhook_endpoints WHERE removed_at IS NULL AND disabled_at IS NULL ORDER BY id"
+        "SELECT id, public_id, account_id, url, event_mask, secret, old_secret, old_secret_until,"
+        " failing_since FROM webhook_endpoints"
+        " WHERE removed_at IS NULL AND disabled_at IS NULL ORDER BY id"
     )
     return Snapshot(
         revision=revision,
