@@ -1,7 +1,7 @@
 """Monthly parts of the big tables.
 
-They are partitioned by UUIDv7 (or by the UUIDv7 of their message), hence by time: a month is dropped whole
-when its retention ends, and the working set of every index is the newest part.
+They are partitioned by UUIDv7 (or by the UUIDv7 of their message), hence by time: a month is
+dropped whole when its retention ends, and the working set of every index is the newest part.
 """
 
 from datetime import UTC, datetime
@@ -10,15 +10,17 @@ import asyncpg
 
 from onesixty.kit import ids
 
-# Updates of a status stay on their page (HOT) while there is room: these tables are updated once or twice a row.
+# Updates of a status stay on their page (HOT) while there is room: these tables are updated once or
+# twice a row.
 _FILL = {"messages": 75, "submissions": 80, "receipts": 100, "events": 100, "deliveries": 100}
 TABLES = tuple(_FILL)
 
 
-async def ensure(
-    connection: asyncpg.Connection, since: datetime, months: int = 3
-) -> list[str]:
-    """Make the missing parts of every big table for `months` months from the month of `since`; return their names."""
+async def ensure(connection: asyncpg.Connection, since: datetime, months: int = 3) -> list[str]:
+    """Make the missing parts of every big table; return their names.
+
+    Parts are for the month of `since` and those after it, `months` in all.
+    """
     made = []
     year, month = since.year, since.month
     for _ in range(months):
