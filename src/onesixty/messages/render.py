@@ -41,7 +41,8 @@ def timestamp(moment: datetime | None) -> str | None:
 def message(record: Message | Any, book: Snapshot, status: int | None = None) -> dict[str, Any]:
     """The JSON object of a message, in the order of the reference.
 
-    `record` is a Message or a row with the same names; `status` shows it as it was when an event happened.
+    `record` is a Message or a row with the same names; `status` shows it as it was when an event
+    happened.
     """
     (
         identifier, account_id, now, direction, category, recipient, sender, body, encoding, segments,
@@ -82,7 +83,10 @@ def message(record: Message | Any, book: Snapshot, status: int | None = None) ->
 
 
 def event(row: Mapping[str, Any], account: UUID, data: dict[str, Any] | None) -> dict[str, Any]:
-    """The JSON object of an event row (id, type, sequence, at) with its data: a message as it was then, or its own."""
+    """The JSON object of an event row (id, type, sequence, at) with its data.
+
+    The data is a message as it was then, or the event's own.
+    """
     return {
         "id": ids.to_text("evt", row["id"]),
         "type": events.TYPES[row["type"]],
