@@ -1,7 +1,8 @@
-"""Receive: receipts and inbound messages become rows; only then are they acknowledged to the carrier.
+"""Receive: receipts become rows; only then are they acknowledged to the carrier.
 
-A receipt is matched by (carrier, normal form of the carrier's message id). Every receipt is stored as it came. One
-that matches nothing is parked: it may have overtaken the answer to its own submit, see `reconcile.py`.
+A receipt is matched by (carrier, normal form of the carrier's message id). Every receipt is stored
+as it came. One that matches nothing is parked: it may have overtaken the answer to its own submit,
+see `reconcile.py`.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -30,24 +31,28 @@ BATCH_MOST: Final = 1000
 INBOX_MOST: Final = 100_000  # beyond it the carrier is asked to bring the receipt again
 REMEMBERED: Final = timedelta(days=14)  # receipts for older messages are only stored
 
-# Equality on both columns of the index. What was found is written by a statement of its own, from arrays: joined to the
-# found rows inside one statement, a batch of n would cost n * n.
+# Equality on both columns of the index. What was found is written by a statement of its own, from
+# arrays: joined to the found rows inside one statement, a batch of n would cost n * n.
 MATCH: Final = """
-SELECT DISTINCT ON (wanted.n) wanted.n, s.account_id, s.message_id, s.attempt, s.part, s.parts, s.receipt_state
+SELECT DISTINCT ON (wanted.n) wanted.n, s.account_id, s.message_id, s.attempt, s.part, s.parts,
+    s.receipt_state
 FROM unnest($1::int[], $2::int[], $3::int[], $4::text[]) AS wanted(n, rank, carrier_id, key)
-JOIN submissions s ON s.match_key = wanted.key AND s.carrier_id = wanted.carrier_id AND s.message_id >= $5
+JOIN submissions s ON s.match_key = wanted.key AND s.carrier_id = wanted.carrier_id
+    AND s.message_id >= $5
 ORDER BY wanted.n, wanted.rank, s.message_id DESC
 """
 # The parts of one message are looked at and written by one process at a time.
 SIBLINGS: Final = """
 SELECT message_id, attempt, part, outcome, receipt_state FROM submissions
-WHERE message_id = ANY($1::uuid[]) AND outcome IN (1, 4) ORDER BY message_id, attempt, part FOR UPDATE
+WHERE message_id = ANY($1::uuid[]) AND outcome IN (1, 4)
+ORDER BY message_id, attempt, part FOR UPDATE
 """
 STORE: Final = """
-INSERT INTO receipts (id, carrier_id, account_id, message_id, part, carrier_message_id, match_key, state, error,
-    sender, recipient, raw, received_at)
-SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::uuid[], $5::smallint[], $6::text[], $7::text[],
-    $8::smallint[], $9::text[], $10::text[], $11::text[], $12::text[], $13::timestamptz[])
+INSERT INTO receipts (id, carrier_id, account_id, message_id, part, carrier_message_id, match_key,
+    state, error, sender, recipient, raw, received_at)
+SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::uuid[], $5::smallint[], $6::text[],
+    $7::text[], $8::smallint[], $9::text[], $10::text[], $11::text[], $12::text[],
+    $13::timestamptz[])
 """
 _NEXT = sql_next("m.status", "n.cause")
 _ARRIVED = f"n.cause IN ({Cause.DELIVERED}, {Cause.READ})"
@@ -56,7 +61,8 @@ APPLY: Final = f"""
 WITH parts AS (
     UPDATE submissions s SET receipt_state = p.state, receipt_error = p.error, receipt_at = p.at,
         carrier_message_id = coalesce(s.carrier_message_id, p.carrier_message_id)
-    FROM unnest($1::uuid[], $2::smallint[], $3::smallint[], $4::smallint[], $5::text[], $6::timestamptz[], $7::text[])
+    FROM unnest($1::uuid[], $2::smallint[], $3::smallint[], $4::smallint[], $5::text[],
+        $6::timestamptz[], $7::text[])
         AS p(message_id, attempt, part, state, error, at, carrier_message_id)
     WHERE s.message_id = p.message_id AND s.attempt = p.attempt AND s.part = p.part
 ), moved AS (
@@ -65,11 +71,12 @@ WITH parts AS (
         final_at = CASE WHEN {_NEXT} = ANY('{_FINAL}'::smallint[]) THEN n.at END,
         error_code = n.error_code, error_class = CASE WHEN NOT {_ARRIVED} THEN 'recipient' END,
         error_detail = n.error_detail, carrier_code = n.carrier_code
-    FROM unnest($8::int[], $9::uuid[], $10::uuid[], $11::smallint[], $12::timestamptz[], $13::text[], $14::text[],
-        $15::text[])
+    FROM unnest($8::int[], $9::uuid[], $10::uuid[], $11::smallint[], $12::timestamptz[],
+        $13::text[], $14::text[], $15::text[])
         AS n(account_id, message_id, event_id, cause, at, error_code, error_detail, carrier_code)
     WHERE m.account_id = n.account_id AND m.id = n.message_id AND {_NEXT} <> 0
-    RETURNING m.account_id, m.id, m.status AS type, m.sequence, m.callback_url IS NOT NULL AS callback, n.event_id, n.at
+    RETURNING m.account_id, m.id, m.status AS type, m.sequence,
+        m.callback_url IS NOT NULL AS callback, n.event_id, n.at
 ), noted AS (
     SELECT account_id, event_id, type, sequence, id, callback, at FROM moved
 ), recorded AS (
@@ -115,7 +122,10 @@ class Receiver:
         )
 
     def put(self, receipts: Sequence[Receipt]) -> None:
-        """Receipts of one read. When too many wait already, the carrier is asked to bring these again."""
+        """Receipts of one read.
+
+        When too many wait already, the carrier is asked to bring these again.
+        """
         for receipt in receipts:
             if len(self.gatherer) < INBOX_MOST:
                 self.gatherer.put(receipt)
@@ -123,7 +133,8 @@ class Receiver:
                 receipt.acknowledge(False)
 
     async def _write(self, receipts: list[Receipt]) -> None:
-        # The answers that came before these receipts are in the database first, so that a receipt finds its submission.
+        # The answers that came before these receipts are in the database first, so that a receipt
+        # finds its submission.
         await self._settled()
         now, hooked = self._clock.now(), 0
         async with self._database.write() as tx:
@@ -153,9 +164,10 @@ class Receiver:
 
 
 def fold(matched: Iterable[tuple[Any, Any]]) -> list[PartNews]:
-    """One entry for each part whose state changes: an UPDATE takes a row once, and the order of receipts matters.
+    """One entry for each part whose state changes.
 
-    Takes pairs of a row of MATCH and what tells of it: `state`, `error`, `received_at`, `carrier_message_id`.
+    An UPDATE takes a row once, and the order of receipts matters. Takes pairs of a row of MATCH and
+    what tells of it: `state`, `error`, `received_at`, `carrier_message_id`.
     """
     parts: dict[tuple[UUID, int, int], PartNews] = {}
     for row, receipt in matched:
@@ -174,7 +186,10 @@ def fold(matched: Iterable[tuple[Any, Any]]) -> list[PartNews]:
 
 
 async def apply(tx: Connection, news: Sequence[PartNews]) -> int:
-    """Write what receipts say of parts, and what follows for their messages; return how many outbox rows that made."""
+    """Write what receipts say of parts, and what follows for their messages.
+
+    Returns how many outbox rows that made.
+    """
     causes = [(n, *_single(n)) for n in news if n.parts == 1 and n.attempt == 1]
     if several := [n for n in news if n.parts > 1 or n.attempt > 1]:
         causes += await _roll_up(tx, several)
@@ -250,8 +265,11 @@ def _store_arguments(receipts: Sequence[Receipt], found: dict[int, Any]) -> Iter
         row = found.get(n)
         rows.append(
             (
-                ids.uuid7(), r.carrier_id, row["account_id"] if row else None, row["message_id"] if row else None,
-                row["part"] if row else None, r.carrier_message_id, r.match_keys[0] if r.match_keys else "",
+                ids.uuid7(), r.carrier_id,
+                row["account_id"] if row else None,
+                row["message_id"] if row else None,
+                row["part"] if row else None,
+                r.carrier_message_id, r.match_keys[0] if r.match_keys else "",
                 int(r.state), r.error or None, r.sender, r.recipient, r.raw, r.received_at,
             )
         )  # fmt: skip
