@@ -1,8 +1,8 @@
 """Reconcile: bring together what came apart in time.
 
-A receipt may overtake the answer to its own submit, and a submit may never be answered although its receipt comes.
-Parked receipts are looked at again while they are young: first by the carrier's id, then, for submissions that were
-never answered, by recipient, time and text.
+A receipt may overtake the answer to its own submit, and a submit may never be answered although its
+receipt comes. Parked receipts are looked at again while they are young: first by the carrier's id,
+then, for submissions that were never answered, by recipient, time and text.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,33 +25,38 @@ BATCH_MOST: Final = 1000
 RESCUE_EVERY_SECONDS: Final = 5.0
 
 _BY_KEY = f"""
-SELECT DISTINCT ON (r.id) r.id, r.state, r.error, r.received_at, r.carrier_message_id, s.account_id, s.message_id, s.attempt,
-    s.part, s.parts, s.receipt_state
-FROM receipts r JOIN submissions s ON s.match_key = r.match_key AND s.carrier_id = r.carrier_id AND s.message_id >= $2
+SELECT DISTINCT ON (r.id) r.id, r.state, r.error, r.received_at, r.carrier_message_id, s.account_id,
+    s.message_id, s.attempt, s.part, s.parts, s.receipt_state
+FROM receipts r
+JOIN submissions s ON s.match_key = r.match_key AND s.carrier_id = r.carrier_id
+    AND s.message_id >= $2
 WHERE r.message_id IS NULL AND r.id >= $1
 ORDER BY r.id, s.message_id DESC LIMIT {BATCH_MOST}
 """
-# The text that a receipt quotes is at most 20 characters and often missing: those whose text fits come first.
+# The text that a receipt quotes is at most 20 characters and often missing: those whose text fits
+# come first.
 _BY_ADDRESS = f"""
-SELECT r.id, r.state, r.error, r.received_at, r.carrier_message_id, s.account_id, s.message_id, s.attempt, s.part,
-    s.parts, s.receipt_state
+SELECT r.id, r.state, r.error, r.received_at, r.carrier_message_id, s.account_id, s.message_id,
+    s.attempt, s.part, s.parts, s.receipt_state
 FROM submissions s
 JOIN messages m ON m.account_id = s.account_id AND m.id = s.message_id
 JOIN receipts r ON r.message_id IS NULL AND r.id >= $1 AND r.carrier_id = s.carrier_id
     AND m.recipient IN ('+' || ltrim(r.sender, '+'), '+' || ltrim(r.recipient, '+'))
-    AND r.received_at BETWEEN s.submitted_at - interval '1 second' AND s.submitted_at + interval '72 hours'
+    AND r.received_at BETWEEN s.submitted_at - interval '1 second'
+        AND s.submitted_at + interval '72 hours'
 WHERE s.outcome = {OutcomeKind.UNKNOWN} AND s.receipt_state = 0 AND s.message_id >= $2
 ORDER BY position(left(m.body, 12) IN r.raw) = 0, s.submitted_at, s.part, r.id LIMIT {BATCH_MOST}
 """
 _CLAIM_RECEIPTS = """
 UPDATE receipts r SET account_id = n.account_id, message_id = n.message_id, part = n.part
-FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::smallint[]) AS n(id, account_id, message_id, part)
+FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::smallint[])
+    AS n(id, account_id, message_id, part)
 WHERE r.id = n.id AND r.message_id IS NULL
 """
 
 
 class Reconciler:
-    """Runs every second while young receipts are parked, and looks for dead processes every five."""
+    """Looks every second while young receipts are parked, and every five for dead processes."""
 
     def __init__(
         self, database: Database, clock: Clock, node_number: int, book: leases.LeaseBook
@@ -132,7 +137,10 @@ class _Told:
 
 
 def _one_to_one(rows: Sequence[Any]) -> list[Any]:
-    """Each receipt to one part and, in this round, each part to one receipt; the others have their turn next time."""
+    """Each receipt to one part and, in this round, each part to one receipt.
+
+    The others have their turn next time.
+    """
     receipts: set[UUID] = set()
     parts: set[tuple[UUID, int, int]] = set()
     chosen = []
