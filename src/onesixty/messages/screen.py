@@ -1,4 +1,7 @@
-"""The rules at acceptance: each step fills in messages or refuses them. Pure: no I/O, no clock, no chance of its own."""
+"""The rules at acceptance: each step fills in messages or refuses them.
+
+Pure: no I/O, no clock, no chance of its own.
+"""
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -28,7 +31,10 @@ _classify = lru_cache(4096)(classify)  # a customer has few senders and many mes
 
 
 def address(message: Message, request: SendRequest, account: Account) -> Refusal | str | None:
-    """Set recipient and sender; return the recipient's country (None when it has none) or why not."""
+    """Set recipient and sender; return the recipient's country or why not.
+
+    The country is None when the number has none.
+    """
     number = numbers.parse(request.to)
     if isinstance(number, numbers.NumberError):
         return Refusal("invalid_number", number.message, "/to")
