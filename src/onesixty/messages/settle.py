@@ -1,4 +1,7 @@
-"""Settle: write what became of submissions. Status, parts, lease, queue, event and outbox rows, one statement a batch."""
+"""Settle: write what became of submissions.
+
+Status, parts, lease, queue, event and outbox rows: one statement a batch.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -30,10 +33,11 @@ _FINAL = "{" + ",".join(str(int(status)) for status in sorted(FINAL)) + "}"
 
 SETTLE: Final = f"""
 WITH outcome AS (
-    SELECT * FROM unnest($1::int[], $2::uuid[], $3::uuid[], $4::smallint[], $5::timestamptz[], $6::smallint[],
-        $7::smallint[], $8::text[], $9::text[], $10::text[], $11::text[], $12::int[], $13::timestamptz[], $14::int[])
-    AS outcome(account_id, id, event_id, cause, at, parts, counted, error_code, error_class, error_detail, carrier_code,
-        requeue_carrier, requeue_at, fallbacks_used)
+    SELECT * FROM unnest($1::int[], $2::uuid[], $3::uuid[], $4::smallint[], $5::timestamptz[],
+        $6::smallint[], $7::smallint[], $8::text[], $9::text[], $10::text[], $11::text[],
+        $12::int[], $13::timestamptz[], $14::int[])
+    AS outcome(account_id, id, event_id, cause, at, parts, counted, error_code, error_class,
+        error_detail, carrier_code, requeue_carrier, requeue_at, fallbacks_used)
 ), moved AS (
     UPDATE messages m SET status = {sql_next("m.status", "o.cause")},
         sequence = m.sequence + (o.cause <> {Cause.DEFERRED})::int,
@@ -41,13 +45,15 @@ WITH outcome AS (
         error_code = o.error_code, error_class = o.error_class, error_detail = o.error_detail,
         carrier_code = o.carrier_code,
         carrier_id = coalesce(o.requeue_carrier, m.carrier_id),
-        fallbacks = CASE WHEN o.fallbacks_used > 0 THEN m.fallbacks[o.fallbacks_used + 1:] ELSE m.fallbacks END,
+        fallbacks = CASE WHEN o.fallbacks_used > 0 THEN m.fallbacks[o.fallbacks_used + 1:]
+            ELSE m.fallbacks END,
         sent_at = CASE WHEN o.cause = {Cause.ACCEPTED} THEN o.at ELSE m.sent_at END,
-        final_at = CASE WHEN {sql_next("m.status", "o.cause")} = ANY('{_FINAL}'::smallint[]) THEN o.at END
+        final_at = CASE WHEN {sql_next("m.status", "o.cause")} = ANY('{_FINAL}'::smallint[])
+            THEN o.at END
     FROM outcome o
     WHERE m.account_id = o.account_id AND m.id = o.id AND {sql_next("m.status", "o.cause")} <> 0
-    RETURNING m.account_id, m.id, m.status, m.sequence, m.category, m.expires_at, m.callback_url IS NOT NULL AS callback,
-        o.event_id, o.at, o.requeue_carrier, o.requeue_at
+    RETURNING m.account_id, m.id, m.status, m.sequence, m.category, m.expires_at,
+        m.callback_url IS NOT NULL AS callback, o.event_id, o.at, o.requeue_carrier, o.requeue_at
 ), requeued AS (
     INSERT INTO queue (message_id, account_id, carrier_id, priority, due_at, expires_at)
     SELECT id, account_id, requeue_carrier, category, requeue_at, expires_at FROM moved
@@ -60,13 +66,14 @@ WITH outcome AS (
     SELECT account_id, event_id, type, sequence, id, at FROM noted
 ), hooked AS ({store.WEBHOOKS}
 ), tried AS (
-    INSERT INTO submissions (account_id, message_id, attempt, part, parts, carrier_id, outcome, carrier_message_id,
-        match_key, code, submitted_at, answered_at)
-    SELECT * FROM unnest($15::int[], $16::uuid[], $17::smallint[], $18::smallint[], $19::smallint[], $20::int[],
-        $21::smallint[], $22::text[], $23::text[], $24::text[], $25::timestamptz[], $26::timestamptz[])
+    INSERT INTO submissions (account_id, message_id, attempt, part, parts, carrier_id, outcome,
+        carrier_message_id, match_key, code, submitted_at, answered_at)
+    SELECT * FROM unnest($15::int[], $16::uuid[], $17::smallint[], $18::smallint[], $19::smallint[],
+        $20::int[], $21::smallint[], $22::text[], $23::text[], $24::text[], $25::timestamptz[],
+        $26::timestamptz[])
     ON CONFLICT (message_id, attempt, part) DO UPDATE SET outcome = excluded.outcome,
-        carrier_message_id = excluded.carrier_message_id, match_key = excluded.match_key, code = excluded.code,
-        answered_at = excluded.answered_at
+        carrier_message_id = excluded.carrier_message_id, match_key = excluded.match_key,
+        code = excluded.code, answered_at = excluded.answered_at
 ), released AS (
     DELETE FROM leases WHERE id = ANY($27::uuid[])
 )
@@ -105,7 +112,8 @@ class Settler:
 
     async def _write(self, outcomes: list[Outcome]) -> None:
         now = self._clock.now()
-        # A late answer and the unknown that it corrects may meet in one batch; an UPDATE takes a row once.
+        # A late answer and the unknown that it corrects may meet in one batch; an UPDATE takes a
+        # row once.
         first, second = _apart(outcomes)
         decisions = [decide(outcome, now, self._chance) for outcome in first]
         done = self._leases.close(_uncounted(first))
@@ -121,9 +129,11 @@ class Settler:
 
 
 def decide(outcome: Outcome, now: datetime, chance: Chance) -> _Decision:
-    """What an outcome means: retries go back to the queue with back-off, faults of a carrier move on to the next one.
+    """What an outcome means for its message.
 
-    A fault of the recipient or the content ends the message, whatever carriers are left. Throttling costs no attempt.
+    Retries go back to the queue with back-off, faults of a carrier move on to the next one. A fault
+    of the recipient or the content ends the message, whatever carriers are left. Throttling costs
+    no attempt.
     """
     submission, kind = outcome.submission, outcome.kind
     if kind is OutcomeKind.ACCEPTED:
@@ -149,9 +159,13 @@ def decide(outcome: Outcome, now: datetime, chance: Chance) -> _Decision:
         decision.requeue_at = now + timedelta(seconds=_wait(outcome, chance))
     if decision.requeue_at and decision.requeue_at >= submission.expires_at:
         return _Decision(
-            Cause.EXPIRED, counted, None, None, 0, "expired", ErrorClass.EXPIRED,
-            f"its validity ended before a carrier took it; last: {outcome.detail or outcome.error_code}",
-        )  # fmt: skip
+            Cause.EXPIRED,
+            counted,
+            error_code="expired",
+            error_class=ErrorClass.EXPIRED,
+            detail="its validity ended before a carrier took it;"
+            f" last: {outcome.detail or outcome.error_code}",
+        )
     return decision
 
 
@@ -186,17 +200,17 @@ def _arguments(
 ) -> list[Any]:
     heads = [
         (
-            o.submission.account_id, o.submission.message_id, ids.uuid7(), int(d.cause), o.answered_at,
-            _parts_accepted(o), d.counted, d.error_code, d.error_class, d.detail, o.code, d.requeue_carrier,
-            d.requeue_at, d.fallbacks_used,
+            o.submission.account_id, o.submission.message_id, ids.uuid7(), int(d.cause),
+            o.answered_at, _parts_accepted(o), d.counted, d.error_code, d.error_class, d.detail,
+            o.code, d.requeue_carrier, d.requeue_at, d.fallbacks_used,
         )
         for o, d in zip(outcomes, decisions, strict=True)
     ]  # fmt: skip
     parts = [
         (
             o.submission.account_id, o.submission.message_id, o.submission.attempt, p.part,
-            o.parts_total or o.submission.segments, o.submission.carrier_id,
-            int(p.kind), p.carrier_message_id or None, p.match_key or None, p.code or None, o.submitted_at,
+            o.parts_total or o.submission.segments, o.submission.carrier_id, int(p.kind),
+            p.carrier_message_id or None, p.match_key or None, p.code or None, o.submitted_at,
             o.answered_at,
         )
         for o, p in _recorded(outcomes)
@@ -215,7 +229,8 @@ def _parts_accepted(outcome: Outcome) -> int:
 def _recorded(outcomes: Sequence[Outcome]) -> Iterable[tuple[Outcome, PartAnswer]]:
     for outcome in outcomes:
         for part in outcome.parts:
-            # A throttled try that cost nothing leaves no trace; its message will come again under the same number.
+            # A throttled try that cost nothing leaves no trace; its message will come again under
+            # the same number.
             if outcome.counts_as_attempt or part.kind is OutcomeKind.ACCEPTED:
                 yield outcome, part
 
