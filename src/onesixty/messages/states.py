@@ -1,7 +1,7 @@
 """The one table of what may become of a message. Nothing else writes a status.
 
-Batches change statuses inside PostgreSQL, so the table is also rendered as an array that SQL looks up:
-`sql_next("m.status", "o.cause")` is `advance` for a row.
+Batches change statuses inside PostgreSQL, so the table is also rendered as an array that SQL looks
+up: `sql_next("m.status", "o.cause")` is `advance` for a row.
 """
 
 from collections.abc import Sequence
@@ -112,7 +112,10 @@ RECEIPT_CAUSES: Final[dict[ReceiptState, Cause]] = {
 
 
 def later_receipt(now: ReceiptState, then: ReceiptState) -> ReceiptState:
-    """The state of a part after one more receipt: the first final one stays, except that DELIVERED and READ overrule."""
+    """The state of a part after one more receipt.
+
+    The first final one stays, except that DELIVERED and READ overrule.
+    """
     if now not in RECEIPT_FINAL:
         return then if then in RECEIPT_FINAL or now is ReceiptState.NONE else max(now, then)
     if then is ReceiptState.READ or (
@@ -123,9 +126,10 @@ def later_receipt(now: ReceiptState, then: ReceiptState) -> ReceiptState:
 
 
 def part_state(tries: Sequence[tuple[bool, ReceiptState]]) -> ReceiptState:
-    """The state of one part that was tried once or more: each try is (the carrier accepted it, state of its receipt).
+    """The state of one part that was tried once or more.
 
-    Delivered when one try was; failed when no try that the carrier accepted is still open; else not known yet.
+    Each try is (the carrier accepted it, state of its receipt). Delivered when one try was; failed
+    when no try that the carrier accepted is still open; else not known yet.
     """
     states = [state for _, state in tries]
     if arrived := [
@@ -141,7 +145,8 @@ def part_state(tries: Sequence[tuple[bool, ReceiptState]]) -> ReceiptState:
 def roll_up(parts: Sequence[ReceiptState], total: int) -> tuple[Cause | None, ReceiptState]:
     """What the states of the parts of a message mean for it, and the state that it shows for them.
 
-    Read or delivered when all `total` parts are; undelivered, or expired, when none is open and one failed.
+    Read or delivered when all `total` parts are; undelivered, or expired, when none is open and one
+    failed.
     """
     if len(parts) < total or any(state not in RECEIPT_FINAL for state in parts):
         return None, ReceiptState.NONE
