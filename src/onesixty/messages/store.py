@@ -1,7 +1,8 @@
-"""The rows of messages: writing accepted ones, reading them for doors. Hot statements of the walk live with their room.
+"""The rows of messages: writing accepted ones, reading them for doors.
 
-`INSERT` is the hot one here: one statement, hence one round trip and one commit, for a whole batch of accepted
-messages with their queue rows, lease, events and webhook rows.
+Hot statements of the walk live with their room. `INSERT` is the hot one here: one statement, hence
+one round trip and one commit, for a whole batch of accepted messages with their queue rows, lease,
+events and webhook rows.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,8 @@ from onesixty.messages.types import Direction, Message
 from onesixty.records import events
 from onesixty.storage.database import Connection, Rows
 
-# SQL for the rows that events put into the outbox; `noted` names a CTE with account_id, event_id, type, callback, at.
+# SQL for the rows that events put into the outbox; `noted` names a CTE with account_id, event_id,
+# type, callback, at.
 WEBHOOKS: Final = f"""
     INSERT INTO webhook_queue (event_id, endpoint_id, account_id, due_at)
     SELECT noted.event_id, endpoint.id, noted.account_id, noted.at
@@ -32,19 +34,21 @@ WEBHOOKS: Final = f"""
 
 INSERT: Final = f"""
 WITH draft AS (
-    SELECT * FROM unnest($1::int[], $2::uuid[], $3::uuid[], $4::smallint[], $5::smallint[], $6::boolean[],
-        $7::smallint[], $8::smallint[], $9::int[], $10::int[], $11::text[], $12::text[], $13::text[], $14::text[],
-        $15::text[], $16::text[], $17::uuid[], $18::text[], $19::jsonb[], $20::timestamptz[], $21::timestamptz[],
-        $22::timestamptz[])
-    AS draft(account_id, id, event_id, status, category, test, encoding, segments, carrier_id, route_id, fallbacks,
-        sender, recipient, body, reference, callback_url, batch_id, tags, metadata, send_at, expires_at, created_at)
+    SELECT * FROM unnest($1::int[], $2::uuid[], $3::uuid[], $4::smallint[], $5::smallint[],
+        $6::boolean[], $7::smallint[], $8::smallint[], $9::int[], $10::int[], $11::text[],
+        $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::uuid[], $18::text[],
+        $19::jsonb[], $20::timestamptz[], $21::timestamptz[], $22::timestamptz[])
+    AS draft(account_id, id, event_id, status, category, test, encoding, segments, carrier_id,
+        route_id, fallbacks, sender, recipient, body, reference, callback_url, batch_id, tags,
+        metadata, send_at, expires_at, created_at)
 ), stored AS (
-    INSERT INTO messages (account_id, id, status, sequence, direction, category, test, encoding, segments, carrier_id,
-        route_id, fallbacks, sender, recipient, body, reference, callback_url, batch_id, tags, metadata, send_at,
-        expires_at, created_at)
-    SELECT account_id, id, status, (status <> {Status.SCHEDULED})::int, {Direction.OUTBOUND}, category, test, encoding,
-        segments, carrier_id, route_id, fallbacks::int[], sender, recipient, body, reference, callback_url, batch_id,
-        tags::jsonb, metadata, send_at, expires_at, created_at
+    INSERT INTO messages (account_id, id, status, sequence, direction, category, test, encoding,
+        segments, carrier_id, route_id, fallbacks, sender, recipient, body, reference, callback_url,
+        batch_id, tags, metadata, send_at, expires_at, created_at)
+    SELECT account_id, id, status, (status <> {Status.SCHEDULED})::int, {Direction.OUTBOUND},
+        category, test, encoding, segments, carrier_id, route_id, fallbacks::int[], sender,
+        recipient, body, reference, callback_url, batch_id, tags::jsonb, metadata, send_at,
+        expires_at, created_at
     FROM draft
 ), waiting AS (
     INSERT INTO queue (message_id, account_id, carrier_id, priority, due_at, expires_at)
@@ -52,9 +56,11 @@ WITH draft AS (
     FROM draft WHERE status <> {Status.SENDING}
 ), leased AS (
     INSERT INTO leases (id, node_id, account_ids, message_ids)
-    SELECT $23, $24, array_agg(account_id), array_agg(id) FROM draft WHERE status = {Status.SENDING} HAVING count(*) > 0
+    SELECT $23, $24, array_agg(account_id), array_agg(id) FROM draft
+    WHERE status = {Status.SENDING} HAVING count(*) > 0
 ), noted AS (
-    SELECT account_id, event_id, {Status.QUEUED} AS type, callback_url IS NOT NULL AS callback, created_at AS at, id
+    SELECT account_id, event_id, {Status.QUEUED} AS type, callback_url IS NOT NULL AS callback,
+        created_at AS at, id
     FROM draft WHERE status <> {Status.SCHEDULED}
 ), recorded AS (
     INSERT INTO events (account_id, id, type, sequence, message_id, at)
@@ -65,8 +71,10 @@ SELECT count(*) FROM hooked
 
 NOTE: Final = f"""
 WITH noted AS (
-    SELECT * FROM unnest($1::int[], $2::uuid[], $3::smallint[], $4::smallint[], $5::uuid[], $6::boolean[])
-    AS noted(account_id, event_id, type, sequence, id, callback), (SELECT $7::timestamptz AS at) AS moment
+    SELECT * FROM unnest($1::int[], $2::uuid[], $3::smallint[], $4::smallint[], $5::uuid[],
+        $6::boolean[])
+    AS noted(account_id, event_id, type, sequence, id, callback),
+        (SELECT $7::timestamptz AS at) AS moment
 ), recorded AS (
     INSERT INTO events (account_id, id, type, sequence, message_id, at)
     SELECT account_id, event_id, type, sequence, id, at FROM noted
@@ -78,20 +86,25 @@ SELECT count(*) FROM hooked
 BATCH_TAKES_MOST_MILLIS: Final = 600_000
 
 COLUMNS: Final = (
-    "account_id, id, status, sequence, direction, category, test, encoding, segments, parts_sent, attempts, carrier_id,"
-    " route_id, sender, recipient, body, reference, callback_url, batch_id, tags, metadata, error_code, error_class,"
-    " error_detail, carrier_code, send_at, expires_at, created_at, sent_at, delivered_at, final_at"
+    "account_id, id, status, sequence, direction, category, test, encoding, segments, parts_sent,"
+    " attempts, carrier_id, route_id, sender, recipient, body, reference, callback_url, batch_id,"
+    " tags, metadata, error_code, error_class, error_detail, carrier_code, send_at, expires_at,"
+    " created_at, sent_at, delivered_at, final_at"
 )
 
 
 def insert_arguments(messages: Sequence[Message], lease_id: UUID, node_id: int) -> list[Any]:
-    """The arguments of INSERT. Messages with status SENDING are stored as leased to the node; the rest wait in the queue."""
+    """The arguments of INSERT.
+
+    Messages with status SENDING are stored as leased to the node; the rest wait in the queue.
+    """
     columns = zip(
         *[
             (
-                m.account_id, m.id, ids.uuid7(), int(m.status), int(m.category), m.test, int(m.encoding), m.segments,
-                m.carrier_id, m.route_id, _integers(m.fallbacks), m.sender, m.recipient, m.body, m.reference,
-                m.callback_url, m.batch_id, _texts(m.tags), m.metadata, m.send_at, m.expires_at, m.created_at,
+                m.account_id, m.id, ids.uuid7(), int(m.status), int(m.category), m.test,
+                int(m.encoding), m.segments, m.carrier_id, m.route_id, _integers(m.fallbacks),
+                m.sender, m.recipient, m.body, m.reference, m.callback_url, m.batch_id,
+                _texts(m.tags), m.metadata, m.send_at, m.expires_at, m.created_at,
             )
             for m in messages
         ],
@@ -110,7 +123,10 @@ def _texts(texts: Sequence[str]) -> str | None:
 
 
 async def note(tx: Connection, moved: Rows, now: datetime) -> int:
-    """Events and outbox rows of messages that changed: rows of account_id, id, type, sequence, callback. Returns outbox rows."""
+    """Write events and outbox rows of messages that changed; return how many outbox rows.
+
+    Takes rows of account_id, id, type, sequence, callback.
+    """
     hooked: int = await tx.fetchval(
         NOTE,
         [row["account_id"] for row in moved],
@@ -154,7 +170,10 @@ async def listing(
     before: UUID | None,
     limit: int,
 ) -> Rows:
-    """Messages of an account, newest first. Time filters also bound the id, so that old partitions are left out."""
+    """Messages of an account, newest first.
+
+    Time filters also bound the id, so that old partitions are left out.
+    """
     conditions, arguments = ["account_id = $1"], [account_id]
 
     def add(condition: str, value: Any) -> None:
@@ -173,7 +192,8 @@ async def listing(
         add("id < ${n}::uuid", last)
     arguments.append(limit)
     rows: Rows = await connection.fetch(
-        f"SELECT {COLUMNS} FROM messages WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ${len(arguments)}",
+        f"SELECT {COLUMNS} FROM messages WHERE {' AND '.join(conditions)}"
+        f" ORDER BY id DESC LIMIT ${len(arguments)}",
         *arguments,
     )
     return rows
@@ -182,8 +202,9 @@ async def listing(
 async def submissions(connection: Connection, message_id: UUID) -> Rows:
     """Every part of every attempt of a message, oldest first."""
     rows: Rows = await connection.fetch(
-        "SELECT attempt, part, carrier_id, outcome, carrier_message_id, code, submitted_at, answered_at, receipt_state,"
-        " receipt_error, receipt_at FROM submissions WHERE message_id = $1 ORDER BY attempt, part",
+        "SELECT attempt, part, carrier_id, outcome, carrier_message_id, code, submitted_at,"
+        " answered_at, receipt_state, receipt_error, receipt_at FROM submissions"
+        " WHERE message_id = $1 ORDER BY attempt, part",
         message_id,
     )
     return rows
@@ -202,7 +223,8 @@ async def receipts(connection: Connection, message_id: UUID) -> Rows:
 async def events_of(connection: Connection, account_id: int, message_id: UUID) -> Rows:
     """The events of a message in the order of their sequence."""
     rows: Rows = await connection.fetch(
-        "SELECT id, type, sequence, at, data FROM events WHERE account_id = $1 AND message_id = $2 ORDER BY sequence",
+        "SELECT id, type, sequence, at, data FROM events"
+        " WHERE account_id = $1 AND message_id = $2 ORDER BY sequence",
         account_id,
         message_id,
     )
@@ -214,7 +236,8 @@ async def insert_batch_row(
 ) -> None:
     """What a batch request came to."""
     await tx.execute(
-        "INSERT INTO batches (account_id, id, accepted, refused, created_at) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO batches (account_id, id, accepted, refused, created_at)"
+        " VALUES ($1, $2, $3, $4, $5)",
         account_id,
         batch_id,
         accepted,
@@ -235,8 +258,8 @@ async def batch(
     if row is None:
         return None
     counts = await connection.fetch(
-        "SELECT status, count(*) FROM messages WHERE account_id = $1 AND batch_id = $2 AND id >= $3 AND id < $4"
-        " GROUP BY status",
+        "SELECT status, count(*) FROM messages"
+        " WHERE account_id = $1 AND batch_id = $2 AND id >= $3 AND id < $4 GROUP BY status",
         account_id,
         batch_id,
         *batch_range(batch_id),
@@ -245,9 +268,10 @@ async def batch(
 
 
 def batch_range(batch_id: UUID) -> tuple[UUID, UUID]:
-    """The first id that a message of a batch may have, and the first that none has: they were made right after it.
+    """The first id that a message of a batch may have, and the first that none has.
 
-    Ids of one millisecond are in no order, so the range begins with the millisecond of the batch.
+    They were made right after the batch. Ids of one millisecond are in no order, so the range
+    begins with the millisecond of the batch.
     """
     millis = batch_id.int >> 80
     last = min(millis + BATCH_TAKES_MOST_MILLIS, (1 << 48) - 1)  # the id may be made up
