@@ -45,7 +45,7 @@ class Caller:
 
 @dataclass(slots=True)
 class SendRequest:
-    """One message that somebody wants sent; a door filled it in and checked only types and ranges."""
+    """One message that somebody wants sent; a door checked only its types and ranges."""
 
     to: str
     body: str
@@ -64,7 +64,10 @@ class SendRequest:
 
 @dataclass(slots=True)
 class Refusal:
-    """Why a message is not taken: a problem code, a sentence, and the field (JSON pointer) that it is about."""
+    """Why a message is not taken: a problem code, a sentence, the field that it is about.
+
+    The field is a JSON pointer.
+    """
 
     code: str
     detail: str
@@ -73,7 +76,10 @@ class Refusal:
 
 @dataclass(slots=True)
 class Message:
-    """A message as it is stored and shown. The steps of accept fill it in; later it is read from rows."""
+    """A message as it is stored and shown.
+
+    The steps of accept fill it in; later it is read from rows.
+    """
 
     account_id: int
     id: UUID
