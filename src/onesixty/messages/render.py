@@ -18,13 +18,13 @@ STATUS_NAMES: Final = {int(status): status.name.lower() for status in Status}
 CATEGORY_NAMES: Final = {int(category): category.name.lower() for category in Category}
 ENCODING_NAMES: Final = {int(encoding): encoding.name.lower() for encoding in Encoding}
 DIRECTION_NAMES: Final = {int(direction): direction.name.lower() for direction in Direction}
-# What is shown of a message, in the order in which `message` takes it. One call reads it all, whether
-# from a Message or from a row: this is done twice for each message that somebody is told of.
+# In the order in which `message` takes them. One call reads them all, from a Message or from a row:
+# each message is shown at least twice on the walk.
 _SHOWN: Final = (
-    "id", "account_id", "status", "direction", "category", "recipient", "sender", "body", "encoding", "segments",
-    "parts_sent", "carrier_id", "route_id", "tags", "metadata", "reference", "batch_id", "attempts", "test",
-    "send_at", "created_at", "sent_at", "delivered_at", "final_at",
-    "error_code", "error_class", "error_detail", "carrier_code",
+    "id", "account_id", "status", "direction", "category", "recipient", "sender", "body",
+    "encoding", "segments", "parts_sent", "carrier_id", "route_id", "tags", "metadata",
+    "reference", "batch_id", "attempts", "test", "send_at", "created_at", "sent_at",
+    "delivered_at", "final_at", "error_code", "error_class", "error_detail", "carrier_code",
 )  # fmt: skip
 _OF_MESSAGE: Final = attrgetter(*_SHOWN)
 _OF_ROW: Final = itemgetter(*_SHOWN)
@@ -45,9 +45,9 @@ def message(record: Message | Any, book: Snapshot, status: int | None = None) ->
     happened.
     """
     (
-        identifier, account_id, now, direction, category, recipient, sender, body, encoding, segments,
-        parts_sent, carrier_id, route_id, tags, metadata, reference, batch_id, attempts, test,
-        send_at, created_at, sent_at, delivered_at, final_at, *error,
+        identifier, account_id, now, direction, category, recipient, sender, body, encoding,
+        segments, parts_sent, carrier_id, route_id, tags, metadata, reference, batch_id, attempts,
+        test, send_at, created_at, sent_at, delivered_at, final_at, *error,
     ) = _OF_MESSAGE(record) if isinstance(record, Message) else _OF_ROW(record)  # fmt: skip
     carrier = book.carriers.get(carrier_id or 0)
     return {
