@@ -99,12 +99,10 @@ class Answers:
         frame = encode(answer)
         if self._repeats and self._repeats():
             frame += frame
-        if not self._faults.split_writes:
+        if self._faults.split_writes:
+            link.write_octets(frame)
+        else:
             link.write_raw(frame)
-            return
-        for octet in frame:
-            link.write_raw(bytes((octet,)))
-            link.flush()
 
 
 def _answer(request: Pdu, status: int, fields: Fields | None) -> Pdu:

@@ -132,6 +132,13 @@ class ServerLink(Link):
         self.session.write_raw(data)
         self._schedule_flush()
 
+    def write_octets(self, data: bytes) -> None:
+        """Write octets one at a time, behind all that is due; nothing comes between them."""
+        self.flush()
+        if self._transport is not None:
+            for octet in data:
+                self._transport.write(bytes((octet,)))
+
     def forget(self, request: Pdu) -> None:
         """This request will never be answered: stop counting it against the client."""
         self.session.forget()
