@@ -34,7 +34,7 @@ def timestamp(moment: datetime | None) -> str | None:
     """RFC 3339 with milliseconds, such as 2026-11-22T15:30:00.000Z; every time inside is in UTC."""
     if moment is None:
         return None
-    text = str(orjson.dumps(moment), "ascii")  # in quotes; a fifth of the time of `isoformat`
+    text = str(orjson.dumps(moment), "ascii")  # in quotes; `isoformat` takes thrice as long
     return f"{text[1:24]}Z" if text[20] == "." else f"{text[1:20]}.000Z"
 
 
