@@ -1,5 +1,6 @@
 """Random tokens, hashes of API keys, sealing of secrets at rest (AES-GCM under the master key)."""
 
+import contextlib
 import hashlib
 import hmac
 import os
@@ -59,15 +60,19 @@ def equal(a: bytes, b: bytes) -> bool:
 
 
 def master_key_in(data_dir: Path) -> bytes:
-    """The master key kept in the data directory, made there (mode 0600) when it is missing."""
+    """The master key kept in the data directory, made there (mode 0600) when it is missing.
+
+    It is text, so that it can be given as a setting elsewhere. It appears whole or not at all.
+    """
     path = data_dir / "secret.key"
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_bytes()
-    key = secrets.token_bytes(32)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(key)
-        file.flush()
-        os.fsync(file.fileno())
-    return key
+    if not path.exists():
+        draft = data_dir / f".secret.{os.getpid()}"
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(token(43) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):  # another process was faster: its key counts
+            os.link(draft, path)
+        draft.unlink()
+    return path.read_bytes().strip()
