@@ -32,10 +32,15 @@ class Submission:
     segments: int
     expires_at: datetime
     lease_id: UUID
-    # parts that the carrier has from an earlier attempt; they are not sent again
-    parts_accepted: int = 0
+    # numbers of the parts that the carrier has from earlier tries; they are not sent again
+    accepted: Sequence[int] = ()
     fallbacks: Sequence[int] = ()  # carriers to try after this one
     test: bool = False
+
+    @property
+    def parts_accepted(self) -> int:
+        """How many parts the carrier has already."""
+        return len(self.accepted)
 
 
 class OutcomeKind(IntEnum):

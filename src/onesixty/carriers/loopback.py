@@ -90,7 +90,7 @@ class LoopbackCarrier:
 
     def _play(self, one: Submission, scenario: Scenario, report: Report) -> None:
         at = self._clock.now()
-        numbers = range(one.parts_accepted + 1, one.segments + 1)
+        numbers = [n for n in range(1, one.segments + 1) if n not in one.accepted]
 
         def end(kind: OutcomeKind, **more: Any) -> None:
             if self._out.pop(id(one), None) is None:

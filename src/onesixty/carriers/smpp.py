@@ -81,9 +81,9 @@ class SmppCarrier:
         now = self._clock.now()
         for one in batch:
             pdus = self._pdus.submits(one, now)
-            flight = _Flight(one, len(pdus), self, report, now)
+            flight = _Flight(one, list(pdus), self, report, now)
             try:
-                self._client.submit(pdus, flight.on_answer)
+                self._client.submit(list(pdus.values()), flight.on_answer)
             except EncodeError as error:
                 flight.refuse(str(error))
 
@@ -145,9 +145,10 @@ class SmppCarrier:
     def outcome(self, flight: "_Flight", now: datetime) -> Outcome:
         """What the answers to all parts of one submission come to."""
         one, answers = flight.submission, flight.answers
-        first = one.parts_accepted + 1
         parts = [
-            self._part(first + index, answer) for index, answer in enumerate(answers) if answer
+            self._part(number, answer)
+            for number, answer in zip(flight.numbers, answers, strict=True)
+            if answer
         ]
         outcome = Outcome(
             one, OutcomeKind.ACCEPTED, flight.at, now, parts, one.parts_accepted + len(answers)
@@ -203,14 +204,22 @@ _KINDS: Final = {
 class _Flight:
     """One submission in the air: collects the answers to its parts."""
 
-    __slots__ = ("_carrier", "_left", "_report", "_unknown", "answers", "at", "submission")
+    __slots__ = (
+        "_carrier", "_left", "_report", "_unknown", "answers", "at", "numbers", "submission",
+    )  # fmt: skip
 
     def __init__(
-        self, submission: Submission, parts: int, carrier: SmppCarrier, report: Report, at: datetime
+        self,
+        submission: Submission,
+        numbers: list[int],
+        carrier: SmppCarrier,
+        report: Report,
+        at: datetime,
     ) -> None:
         self.submission, self.at = submission, at
-        self.answers: list[Answer | None] = [None] * parts
-        self._carrier, self._report, self._left = carrier, report, parts
+        self.numbers = numbers  # of the parts that are in the air
+        self.answers: list[Answer | None] = [None] * len(numbers)
+        self._carrier, self._report, self._left = carrier, report, len(numbers)
         self._unknown = False
 
     def on_answer(self, index: int, answer: Answer) -> None:

@@ -37,8 +37,8 @@ class PduBuilder:
         self._references: dict[tuple[str, str], int] = {}
         self._by_message: dict[UUID, int] = {}
 
-    def submits(self, one: Submission, now: datetime) -> list[Pdu]:
-        """One submit_sm for each part that the carrier does not have yet."""
+    def submits(self, one: Submission, now: datetime) -> dict[int, Pdu]:
+        """One submit_sm for each part that the carrier does not have yet, by its number."""
         encoding = _ENCODINGS[one.encoding]
         plan = segments.plan(
             one.body, encoding=encoding, concatenation=self._concatenation, max_segments=255
@@ -46,10 +46,12 @@ class PduBuilder:
         fields = self._fields(one, encoding, now)
         total = len(plan.pieces)
         if total == 1:
-            return [self._pdu(fields, plan.pieces[0], (), 0)]
+            return {1: self._pdu(fields, plan.pieces[0], (), 0)}
         reference = self._next_reference(one)
-        pdus = []
-        for part in segments.parts(plan, reference)[one.parts_accepted :]:
+        pdus = {}
+        for part in segments.parts(plan, reference):
+            if part.sequence in one.accepted:
+                continue
             tlvs: tuple[Tlv, ...] = ()
             if plan.concatenation is segments.Concatenation.SAR:
                 tlvs = (
@@ -57,7 +59,8 @@ class PduBuilder:
                     Tlv(Tag.SAR_TOTAL_SEGMENTS, bytes((total,))),
                     Tlv(Tag.SAR_SEGMENT_SEQNUM, bytes((part.sequence,))),
                 )
-            pdus.append(self._pdu(fields, part.user_data, tlvs, _UDHI if part.udh else 0))
+            udhi = _UDHI if part.udh else 0
+            pdus[part.sequence] = self._pdu(fields, part.user_data, tlvs, udhi)
         return pdus
 
     def key(self, message_id: str) -> str:

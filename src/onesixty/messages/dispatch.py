@@ -9,6 +9,7 @@ which takes nothing, starves nobody.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import structlog
@@ -36,6 +37,7 @@ LANE_MOST: Final = 2000  # messages in memory for one carrier, whatever its wind
 AHEAD: Final = 2  # windows of messages held in memory, so that a claim under way leaves no gap
 CLAIM_LEAST: Final = 0.25  # of the free places: claims are made for many at once
 IDLE_SECONDS: Final = 0.5
+STOPPED: Final = "the carrier was stopped before it was sent"
 PAUSE_FIRST_SECONDS, PAUSE_MOST_SECONDS = 1.0, 30.0
 
 CLAIM: Final = f"""
@@ -58,7 +60,11 @@ UPDATE messages m SET status = {sql_next("m.status", str(int(Cause.CLAIMED)))}
 FROM taken WHERE m.account_id = taken.account_id AND m.id = taken.message_id
     AND {sql_next("m.status", str(int(Cause.CLAIMED)))} <> 0
 RETURNING m.account_id, m.id, m.status, m.category, m.test, m.encoding, m.segments, m.parts_sent,
-    m.attempts, m.carrier_id, m.fallbacks, m.sender, m.recipient, m.body, m.expires_at, m.created_at
+    m.attempts, m.carrier_id, m.fallbacks, m.sender, m.recipient, m.body, m.expires_at,
+    m.created_at,
+    CASE WHEN m.parts_sent > 0 THEN ARRAY(
+        SELECT s.part FROM submissions s
+        WHERE s.message_id = m.id AND s.outcome = {OutcomeKind.ACCEPTED}) END AS accepted
 """
 
 
@@ -147,6 +153,7 @@ class Lane:
 
     async def run_once(self) -> bool:
         """Claim what waits, as far as there is room; True when there may be more."""
+        self._end_expired()
         room = self.room()
         if room <= 0:
             return False
@@ -156,6 +163,16 @@ class Lane:
         self.backlog = len(claimed) >= room
         self.hand(claimed)
         return self.backlog and self.room() > 0
+
+    def _end_expired(self) -> None:
+        # What waits in memory behind a window that does not move ends in time all the same.
+        now = self._d.clock.now()
+        for line in self._lines:
+            late = [one for one in line if one.expires_at <= now]
+            for one in late:
+                line.remove(one)
+                self._held -= 1
+                self._d.report(_untouched(one, now, "the carrier took none in time"))
 
     def pump(self) -> None:
         """Give the carrier as much as it takes without waiting, most urgent first."""
@@ -244,7 +261,7 @@ class Lane:
         self._held -= count - len(rows)
         if rows:
             self._d.leases.open(lease_id, len(rows))
-        claimed = [submission(_message(row), lease_id) for row in rows]
+        claimed = [submission(_message(row), lease_id, row["accepted"] or ()) for row in rows]
         claimed.sort(key=lambda one: one.message_id)
         return claimed
 
@@ -320,7 +337,7 @@ class Dispatcher:
         await lane.carrier.stop(drain_seconds)
         for line in lane._lines:
             for one in line:
-                self.report(_untouched(one, self.clock))
+                self.report(_untouched(one, self.clock.now(), STOPPED))
             line.clear()
         _log.info("lane.closed", carrier=carrier_id)
 
@@ -349,7 +366,7 @@ class Dispatcher:
                 lane.hand(some)
             else:  # its lane was closed between the reservation and the commit
                 for one in some:
-                    self.report(_untouched(one, self.clock))
+                    self.report(_untouched(one, self.clock.now(), STOPPED))
 
     def look(self, carrier_ids: set[int]) -> None:
         """Something came into the queue for these carriers."""
@@ -362,17 +379,16 @@ class Dispatcher:
         return {carrier_id: lane.describe() for carrier_id, lane in self.lanes.items()}
 
 
-def _untouched(one: Submission, clock: Clock) -> Outcome:
+def _untouched(one: Submission, now: datetime, why: str) -> Outcome:
     """What never reached its carrier: back to the queue, at once, at no cost."""
-    now = clock.now()
     return Outcome(
         one,
         OutcomeKind.DEFERRED,
         now,
         now,
-        error_code="carrier_stopped",
+        error_code="not_handed_over",
         error_class=ErrorClass.CARRIER,
-        detail="the carrier was stopped before it was sent",
+        detail=why,
         retry_after_seconds=0.0,
         counts_as_attempt=False,
     )

@@ -133,8 +133,8 @@ class Storing:
             self._handover.lanes.release(message.carrier_id or 0)
 
 
-def submission(message: Message, lease_id: UUID) -> Submission:
-    """What the carrier needs of a message."""
+def submission(message: Message, lease_id: UUID, accepted: Sequence[int] = ()) -> Submission:
+    """What the carrier needs of a message, of which it may have `accepted` parts already."""
     assert message.carrier_id is not None
     assert message.expires_at is not None
     return Submission(
@@ -150,7 +150,7 @@ def submission(message: Message, lease_id: UUID) -> Submission:
         segments=message.segments,
         expires_at=message.expires_at,
         lease_id=lease_id,
-        parts_accepted=message.parts_sent,
+        accepted=accepted,
         fallbacks=message.fallbacks,
         test=message.test,
     )
