@@ -32,6 +32,7 @@ class Loop:
     ) -> None:
         self._name, self._run_once, self._clock, self._idle = name, run_once, clock, idle_seconds
         self._event = asyncio.Event()
+        self._stopping = False
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -44,6 +45,7 @@ class Loop:
 
     async def stop(self) -> None:
         """Cancel it and wait for its end."""
+        self._stopping = True
         if self._task:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -51,19 +53,24 @@ class Loop:
 
     async def _run(self) -> None:
         backoff = BACKOFF_FIRST_SECONDS
-        while True:
+        while not self._stopping:
             self._event.clear()
             try:
                 more = await self._run_once()
                 backoff = BACKOFF_FIRST_SECONDS
             except Exception as error:  # noqa: BLE001 - a loop outlives its bugs
+                if self._stopping:
+                    return  # broken off in the middle of something
                 _log.exception("loop.failed", loop=self._name, error=repr(error), wait=backoff)
                 await self._clock.sleep(backoff)
                 backoff = min(backoff * 2, BACKOFF_MOST_SECONDS)
                 continue
             if not more:
+                # Not wait_for: before Python 3.12 it may lose a cancellation, and `stop` would
+                # wait for ever.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._event.wait(), self._idle)
+                    async with asyncio.timeout(self._idle):
+                        await self._event.wait()
 
 
 class Full(Exception):  # noqa: N818 - a state of the inbox, told to its caller
