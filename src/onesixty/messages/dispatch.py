@@ -123,7 +123,9 @@ class Lane:
 
     def room(self) -> int:
         """Messages that the lane takes into memory now; 0 while its carrier takes none."""
-        free = 0 if self.paused or self._throttled() else self.carrier.room()
+        if self.paused or not self.carrier.is_up():
+            return 0
+        free = 0 if self._throttled() else self.carrier.room()
         if free <= 0 and not self._segments_out:
             return 0
         self._capacity = min(LANE_MOST, AHEAD * (free + self._segments_out))
@@ -174,6 +176,15 @@ class Lane:
                 self._held -= 1
                 self._d.report(_untouched(one, now, "the carrier took none in time"))
 
+    def _put_back(self) -> None:
+        # Nothing waits in memory for a carrier that takes none: in the queue it can be cancelled.
+        now = self._d.clock.now()
+        for line in self._lines:
+            while line:
+                self.backlog = True
+                self._held -= 1
+                self._d.report(_untouched(line.popleft(), now, "the carrier takes none"))
+
     def pump(self) -> None:
         """Give the carrier as much as it takes without waiting, most urgent first."""
         free = self.carrier.room()
@@ -202,7 +213,10 @@ class Lane:
         if self._was_up != (up := self.carrier.is_up()):
             self._was_up = up
             self._d.on_change(self.carrier_id, up)
-        self.pump()
+        if up and not self.paused:
+            self.pump()
+        else:
+            self._put_back()
         if self.backlog:
             self.loop.wake()
 
