@@ -40,18 +40,20 @@ IDLE_SECONDS: Final = 0.5
 STOPPED: Final = "the carrier was stopped before it was sent"
 PAUSE_FIRST_SECONDS, PAUSE_MOST_SECONDS = 1.0, 30.0
 
+# Locked rows are found again by their ctid. By their key the planner would compare each of them
+# with the whole queue: what it knows of the queue is mostly that it is empty.
 CLAIM: Final = f"""
-WITH due AS (
-    SELECT found.message_id FROM generate_series({min(Category)}, {max(Category)}) AS lane(priority)
+WITH due AS MATERIALIZED (
+    SELECT found.place FROM generate_series({min(Category)}, {max(Category)}) AS lane(priority)
     CROSS JOIN LATERAL (
-        SELECT message_id FROM queue
+        SELECT ctid AS place FROM queue
         WHERE carrier_id = $1 AND queue.priority = lane.priority
             AND due_at <= $2 AND expires_at > $2
         ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
     ) found LIMIT $3
 ), taken AS (
-    DELETE FROM queue USING due WHERE queue.message_id = due.message_id
-    RETURNING queue.message_id, queue.account_id
+    DELETE FROM queue WHERE ctid = ANY(ARRAY(SELECT place FROM due))
+    RETURNING message_id, account_id
 ), leased AS (
     INSERT INTO leases (id, node_id, account_ids, message_ids)
     SELECT $4, $5, array_agg(account_id), array_agg(message_id) FROM taken HAVING count(*) > 0

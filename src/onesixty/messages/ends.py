@@ -24,9 +24,9 @@ RETURNING m.account_id, m.id, m.status AS type, m.sequence, m.callback_url IS NO
 """
 _EXPIRE = f"""
 WITH gone AS (
-    DELETE FROM queue WHERE message_id IN (
-        SELECT message_id FROM queue WHERE expires_at <= $1
-        ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+    DELETE FROM queue WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM queue WHERE expires_at <= $1
+        ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))
     RETURNING message_id, account_id
 )
 UPDATE messages m SET status = {sql_next("m.status", str(int(Cause.EXPIRED)))},
