@@ -5,7 +5,12 @@ from onesixty.messages.dispatch import LANE_MOST
 
 
 async def work(room: _room.Room, count: int) -> None:
-    """A queue that grew while the carrier was down, taken by its lane."""
+    """A queue that grew while the carrier was down, taken by its lane.
+
+    Its plan is of a time when the queue was empty, as it mostly is.
+    """
+    await room.database.fetch("VACUUM ANALYZE queue")
+    await room.lane.run_once()
     room.carrier.up = False
     await room.fill(count)
     room.carrier.up = True
