@@ -23,7 +23,7 @@ _COLUMNS = (
 def check(spec: CarrierSpec, given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Check settings by the fields of the kind; raises Problem naming every one that is wrong.
 
-    Gives the open settings with defaults, and the secret settings.
+    Gives the open settings, with defaults where none or null is given, and the secret settings.
     """
     known = {field.name: field for field in spec.fields}
     errors = [
@@ -38,7 +38,7 @@ def check(spec: CarrierSpec, given: dict[str, Any]) -> tuple[dict[str, Any], dic
     settings: dict[str, Any] = {}
     secrets: dict[str, Any] = {}
     for name, field in known.items():
-        value = given.get(name, field.default)
+        value = field.default if given.get(name) is None else given[name]
         error = _wrong(field, value)
         if error:
             errors.append(FieldError(f"/settings/{name}", "invalid", error))
