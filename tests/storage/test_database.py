@@ -1,0 +1,118 @@
+"""Connections and transactions: what a block writes is there whole or not at all."""
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from onesixty.storage.database import _SESSION, OUTAGES, Connection, Database
+
+WRITE = "INSERT INTO nodes (name) VALUES ($1) RETURNING id"
+NAMES = "SELECT array_agg(name ORDER BY id) FROM nodes"
+BOUND_SECONDS = 10.0
+
+
+async def names(database: Database) -> list[str] | None:
+    """What another connection sees."""
+    found: list[str] | None = (await database.fetch(NAMES))[0][0]
+    return found
+
+
+async def test_write_commits_at_its_end(database: Database) -> None:
+    """Others see what a block wrote when it has ended, not before."""
+    async with database.write() as tx:
+        await tx.execute(WRITE, "one")
+        await tx.execute(WRITE, "two")
+        assert await names(database) is None
+    assert await names(database) == ["one", "two"]
+
+
+async def test_write_rolls_back_when_it_raises(database: Database) -> None:
+    """An error leaves nothing behind and passes through unchanged."""
+
+    async def fail(tx: Connection) -> None:
+        await tx.execute(WRITE, "one")
+        raise KeyError("some bug")
+
+    with pytest.raises(KeyError, match="some bug"):
+        async with database.write() as tx:
+            await fail(tx)
+    assert await names(database) is None
+
+
+async def test_write_rolls_back_when_it_is_cancelled(database: Database) -> None:
+    """A task that is ended in the middle leaves nothing behind and its connection is free."""
+    begun = asyncio.Event()
+
+    async def write() -> None:
+        async with database.write() as tx:
+            await tx.execute(WRITE, "one")
+            begun.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(write())
+    async with asyncio.timeout(BOUND_SECONDS):
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert await names(database) is None
+
+
+async def test_read_keeps_no_transaction_open(database: Database) -> None:
+    """Each statement of a read block stands for itself and sees what was committed since."""
+    async with database.read() as connection:
+        assert await connection.fetchval(NAMES) is None
+        await database.fetch(WRITE, "one")
+        assert await connection.fetchval(NAMES) == ["one"]
+        assert not connection.is_in_transaction()
+
+
+async def test_fetch_is_its_own_transaction(database: Database) -> None:
+    """One statement is committed by itself, or fails whole."""
+    assert len(await database.fetch(WRITE, "one")) == 1
+    with pytest.raises(asyncpg.NotNullViolationError):
+        await database.fetch(WRITE, None)
+    assert await names(database) == ["one"]
+
+
+async def test_every_pooled_connection_has_the_session_settings(database: Database) -> None:
+    """The planner is set for index look-ups on each connection, also when it is used again."""
+    for _ in range(2):
+        async with database.write() as one, database.write() as two:
+            for connection in (one, two):
+                for name, value in _SESSION.items():
+                    assert await connection.fetchval(f"SHOW {name}") == value
+
+
+async def test_json_comes_and_goes_as_values(database: Database) -> None:
+    """Columns of JSON take and give what Python has for it, letters beyond ASCII included."""
+    value = {"a": [1, 2.5, None, True], "ä": "€"}
+    assert (await database.fetch("SELECT $1::jsonb AS it", value))[0]["it"] == value
+    assert (await database.fetch("SELECT $1::jsonb ->> 'ä' AS it", value))[0]["it"] == "€"
+
+
+async def test_listen_hears_of_notifications(database: Database) -> None:
+    """A notification from any connection calls what was given."""
+    heard = asyncio.Event()
+    connection = await database.listen("some_channel", heard.set)
+    await database.fetch("SELECT pg_notify('some_channel', '')")
+    async with asyncio.timeout(BOUND_SECONDS):
+        await heard.wait()
+    await connection.close()
+
+
+async def test_a_broken_connection_is_an_outage_and_replaced(database: Database) -> None:
+    """What the loops wait out is raised when the server ends a connection; the next one works."""
+    async with database.read() as connection:
+        number = await connection.fetchval("SELECT pg_backend_pid()")
+        await database.fetch("SELECT pg_terminate_backend($1)", number)
+        with pytest.raises(OUTAGES):
+            await connection.fetchval("SELECT 1")
+    assert await names(database) is None
+
+
+async def test_an_unreachable_server_is_an_outage() -> None:
+    """Opening without a server raises what the loops wait out."""
+    with pytest.raises(OUTAGES):
+        await Database.open("postgresql://nobody@127.0.0.1:1/none")

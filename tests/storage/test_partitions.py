@@ -1,0 +1,78 @@
+"""Monthly parts: made ahead over the end of a year, repeatable, each row in the right one."""
+
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import pytest
+
+from onesixty.kit import ids
+from onesixty.storage import partitions
+from onesixty.storage.database import Connection, Database
+
+NOVEMBER = datetime(2040, 11, 17, 13, 45, tzinfo=UTC)
+MONTHS = ["2040_11", "2040_12", "2041_01"]
+MILLISECOND = timedelta(milliseconds=1)
+
+
+async def event_at(tx: Connection, moment: datetime) -> str:
+    """The part that an event of this moment is stored in."""
+    part: str = await tx.fetchval(
+        "INSERT INTO events (account_id, id, type, sequence, at) VALUES (1, $1, 40, 1, $2)"
+        " RETURNING tableoid::regclass::text",
+        ids.uuid7(int(moment.timestamp() * 1000)),
+        moment,
+    )
+    return part
+
+
+async def test_parts_are_made_over_the_end_of_a_year(database: Database) -> None:
+    """Every big table gets the month of the time and those after it."""
+    async with database.write() as tx:
+        made = await partitions.ensure(tx, NOVEMBER, months=3)
+    assert sorted(made) == sorted(f"{table}_{at}" for table in partitions.TABLES for at in MONTHS)
+
+
+async def test_what_is_there_is_left_alone(database: Database) -> None:
+    """A second call makes nothing; a later one only what is new; rows stay."""
+    async with database.write() as tx:
+        await partitions.ensure(tx, NOVEMBER, months=2)
+        await event_at(tx, NOVEMBER)
+        assert await partitions.ensure(tx, NOVEMBER, months=2) == []
+        made = await partitions.ensure(tx, NOVEMBER, months=3)
+        assert sorted(made) == sorted(f"{table}_2041_01" for table in partitions.TABLES)
+        assert await tx.fetchval("SELECT count(*) FROM events_2040_11") == 1
+
+
+@pytest.mark.parametrize(
+    ("moment", "part"),
+    [
+        (datetime(2040, 11, 1, tzinfo=UTC), "events_2040_11"),
+        (NOVEMBER, "events_2040_11"),
+        (datetime(2040, 12, 1, tzinfo=UTC) - MILLISECOND, "events_2040_11"),
+        (datetime(2040, 12, 1, tzinfo=UTC), "events_2040_12"),
+        (datetime(2041, 1, 1, tzinfo=UTC) - MILLISECOND, "events_2040_12"),
+        (datetime(2041, 1, 1, tzinfo=UTC), "events_2041_01"),
+        (datetime(2041, 2, 1, tzinfo=UTC) - MILLISECOND, "events_2041_01"),
+    ],
+)
+async def test_rows_land_in_their_month(database: Database, moment: datetime, part: str) -> None:
+    """The first and the last millisecond of a month, in UTC, belong to its part."""
+    async with database.write() as tx:
+        await partitions.ensure(tx, NOVEMBER, months=3)
+        assert await event_at(tx, moment) == part
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        datetime(2040, 11, 1, tzinfo=UTC) - MILLISECOND,
+        datetime(2041, 2, 1, tzinfo=UTC),
+    ],
+)
+async def test_there_is_no_part_for_other_months(database: Database, moment: datetime) -> None:
+    """Nothing catches rows of months without a part: a missing part is noticed."""
+    async with database.write() as tx:
+        await partitions.ensure(tx, NOVEMBER, months=3)
+    with pytest.raises(asyncpg.CheckViolationError, match="no partition"):
+        async with database.write() as tx:
+            await event_at(tx, moment)
