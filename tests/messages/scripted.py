@@ -38,7 +38,7 @@ class ScriptedCarrier:
         self.acknowledged: list[bool] = []
         self.least_room = window
         self._clock = clock
-        self._open: dict[UUID, Report] = {}
+        self._open: dict[UUID, Submission] = {}
         self._known: dict[UUID, Report] = {}
         self._events: CarrierEvents | None = None
         self._news = asyncio.Event()
@@ -50,7 +50,7 @@ class ScriptedCarrier:
 
     async def stop(self, drain_seconds: float) -> None:
         """What is in flight stays unanswered."""
-        for one in [one for one in self.taken if one.message_id in self._open]:
+        for one in self.unanswered():
             self.leave_unknown(one)
         self.up = False
 
@@ -59,16 +59,17 @@ class ScriptedCarrier:
         return self.up
 
     def room(self) -> int:
-        """Its window, less what is open."""
-        return max(0, self.window - len(self._open)) if self.up else 0
+        """Its window, less the segments that are open."""
+        return max(0, self._room()) if self.up else 0
 
     def submit(self, batch: Sequence[Submission], report: Report) -> None:
         """Keep them until the test answers."""
         for one in batch:
             assert one.message_id not in self._open, "it is here already"
             self.taken.append(one)
-            self._open[one.message_id] = self._known[one.message_id] = report
-        self.least_room = min(self.least_room, self.window - len(self._open))
+            self._open[one.message_id] = one
+            self._known[one.message_id] = report
+        self.least_room = min(self.least_room, self._room())
         self._news.set()
 
     def state(self) -> dict[str, Any]:
@@ -82,6 +83,10 @@ class ScriptedCarrier:
                 self._news.clear()
                 await self._news.wait()
         return self.taken
+
+    def unanswered(self) -> list[Submission]:
+        """What is in its hands."""
+        return list(self._open.values())
 
     def turn(self, *, up: bool) -> None:
         """Come up or go down."""
@@ -174,6 +179,9 @@ class ScriptedCarrier:
         self._events.on_inbound(
             [Inbound(self.number, sender, "+447700900111", one, now, acknowledge) for one in whole]
         )
+
+    def _room(self) -> int:
+        return self.window - sum(one.segments - one.parts_accepted for one in self.unanswered())
 
     def _tell_room(self) -> None:
         if self._events is not None:

@@ -63,10 +63,8 @@ class Walk:
         inbound = InboundReceiver(database, clock, keeper)
         reconciler = Reconciler(database, clock, node.number, book)
         hooks: list[str] = []
-        handover = Handover(dispatcher, book, node.number, lambda: hooks.append("accept"))
-        acceptor = Acceptor(
-            database, keeper, sealer, clock, luck, handover=handover, sandbox_carrier=sandbox
-        )
+        handover = Handover(dispatcher, book, node.number, sandbox, lambda: hooks.append("accept"))
+        acceptor = Acceptor(database, keeper, sealer, clock, luck, handover)
         dispatcher.report = settler.put
         dispatcher.on_receipts, dispatcher.on_inbound = receiver.put, inbound.put
         settler.look = reconciler.look = dispatcher.look
@@ -90,12 +88,17 @@ class Walk:
         await self.node.leave()
 
     async def lane(
-        self, number: int, window: int = 100, rate: int | None = None
+        self, number: int, window: int = 100, *, by_itself: bool = False
     ) -> ScriptedCarrier:
-        """Open the lane of a carrier that is on file."""
+        """Open the lane of a carrier that is on file.
+
+        It only claims when `claim` is called, unless it may do so by itself.
+        """
         carrier = ScriptedCarrier(number, self.clock, window)
-        await self.dispatcher.open(number, carrier, rate, False)
+        await self.dispatcher.open(number, carrier, None, False)
         self.carriers.append(carrier)
+        if not by_itself:
+            await self.lane_of(carrier).loop.stop()
         await self.claim()
         return carrier
 

@@ -16,31 +16,39 @@ _VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
 _VERSION_AND_VARIANT = (7 << 76) | (2 << 62)
 
 
-class _Chance:
-    """Random bits bought from the kernel in bulk: one system call for many ids."""
+class _Maker:
+    """Makes ids that sort in the order in which this process made them (RFC 9562, 6.2).
+
+    Random bits are bought from the kernel in bulk: one system call for many ids.
+    """
 
     def __init__(self) -> None:
-        self._pool, self._at = b"", 0
+        self._pool, self._at, self._last = b"", 0, 0
 
-    def bits74(self) -> int:
-        """74 random bits: what a UUIDv7 has besides its time, version and variant."""
+    def of(self, millis: int) -> int:
+        """A random id of that moment. The highest of its last 62 bits is 0: room to count up."""
         if self._at >= len(self._pool):
             self._pool, self._at = os.urandom(5120), 0
         self._at += 10
-        return int.from_bytes(self._pool[self._at - 10 : self._at], "big") & ((1 << 74) - 1)
+        random = int.from_bytes(self._pool[self._at - 10 : self._at], "big") & _RANDOM
+        return millis << 80 | (random >> 62) << 64 | _VERSION_AND_VARIANT | random & _COUNTED
+
+    def next(self) -> int:
+        """A random id of this moment that is above the one before it."""
+        value = self.of(time.time_ns() // 1_000_000)
+        if value <= self._last:
+            value = self._last + 1 + (value & 0xFFFF_FFFF)
+        self._last = value
+        return value
 
 
-_chance = _Chance()
+_RANDOM, _COUNTED = (1 << 74) - 1, (1 << 61) - 1
+_maker = _Maker()
 
 
 def uuid7(millis: int | None = None) -> UUID:
-    """A new UUIDv7 of this moment, or of the given milliseconds since 1970."""
-    if millis is None:
-        millis = time.time_ns() // 1_000_000
-    random = _chance.bits74()
-    return UUID(
-        int=millis << 80 | (random >> 62) << 64 | _VERSION_AND_VARIANT | random & ((1 << 62) - 1)
-    )
+    """A new UUIDv7 of this moment, above all before it, or one of any given milliseconds."""
+    return UUID(int=_maker.next() if millis is None else _maker.of(millis))
 
 
 def first_at(moment: datetime) -> UUID:

@@ -7,6 +7,7 @@ which takes nothing, starves nobody.
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -108,6 +109,7 @@ class Lane:
         self._capacity = 0
         self.backlog = True  # more waits in the queue than the lane has room for
         self.paused = False
+        self.claiming = asyncio.Lock()  # held while the database is asked
         self._bucket: Bucket | None = None
         self._until = 0.0  # no submits before this monotonic time: the carrier throttles
         self._pause = PAUSE_FIRST_SECONDS
@@ -163,9 +165,10 @@ class Lane:
             return False
         if room < self._capacity * CLAIM_LEAST and self._held:
             return False  # `pump` wakes this loop when more is free
-        claimed = await self._claim(room)
-        self.backlog = len(claimed) >= room
-        self.hand(claimed)
+        async with self.claiming:
+            claimed = await self._claim(room)
+            self.backlog = len(claimed) >= room
+            self.hand(claimed)
         return self.backlog and self.room() > 0
 
     def _end_expired(self) -> None:
@@ -185,15 +188,16 @@ class Lane:
             while line:
                 self.backlog = True
                 self._held -= 1
-                self._d.report(_untouched(line.popleft(), now, "the carrier takes none"))
+                self._d.report(_untouched(line.popleft(), now, "the carrier took none"))
 
     def pump(self) -> None:
         """Give the carrier as much as it takes without waiting, most urgent first."""
-        free = self.carrier.room()
+        if self.paused or not self.carrier.is_up():
+            self._put_back()
+            return
+        free = 0 if self._throttled() else self.carrier.room()
         if self._bucket:
             free = min(free, self._bucket.available(self._d.clock.monotonic()))
-        if self.paused or self._throttled():
-            free = 0
         batch: list[Submission] = []
         for line in self._lines:
             while line and free > 0:
@@ -215,10 +219,7 @@ class Lane:
         if self._was_up != (up := self.carrier.is_up()):
             self._was_up = up
             self._d.on_change(self.carrier_id, up)
-        if up and not self.paused:
-            self.pump()
-        else:
-            self._put_back()
+        self.pump()
         if self.backlog:
             self.loop.wake()
 
@@ -255,7 +256,7 @@ class Lane:
         if self._timer is not None:
             return
         delay = max(0.0, self._until - self._d.clock.monotonic())
-        if not delay and self._bucket:
+        if not delay and self._bucket and not self._bucket.available(self._d.clock.monotonic()):
             delay = self._bucket.wait_seconds()
         if delay:
             self._timer = asyncio.get_running_loop().call_later(delay, self._again)
@@ -349,12 +350,12 @@ class Dispatcher:
         """
         lane = self.lanes.pop(carrier_id)
         lane.paused = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(drain_seconds), lane.claiming:
+                pass  # what a claim takes is known only when it ends
         await lane.loop.stop()
         await lane.carrier.stop(drain_seconds)
-        for line in lane._lines:
-            for one in line:
-                self.report(_untouched(one, self.clock.now(), STOPPED))
-            line.clear()
+        lane.pump()
         _log.info("lane.closed", carrier=carrier_id)
 
     def is_up(self, carrier_id: int) -> bool:
