@@ -1,0 +1,142 @@
+"""The statements of the walk fit the schema, and young tables do not spoil their plans."""
+
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import orjson
+import pytest
+
+from onesixty.features.webhooks import feed, outbox
+from onesixty.messages import (
+    dispatch,
+    ends,
+    inbound,
+    leases,
+    receive,
+    reconcile,
+    settle,
+    store,
+)
+from onesixty.storage.database import Connection, Database
+
+ROOMS = (dispatch, ends, inbound, leases, outbox, receive, reconcile, settle, store)
+FRAGMENTS = (store.WEBHOOKS, store.COLUMNS, feed.COLUMNS, feed.JOINS)  # parts of statements
+STARTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
+LARGE = ("messages", "submissions", "queue", "receipts", "events", "webhook_queue")
+PLANNED = {
+    "dispatch.CLAIM": dispatch.CLAIM,
+    "outbox.CLAIM": outbox.CLAIM,
+    "outbox.SETTLE": outbox.SETTLE,
+    "receive.APPLY": receive.APPLY,
+    "receive.MATCH": receive.MATCH,
+    "receive.SIBLINGS": receive.SIBLINGS,
+    "settle.SETTLE": settle.SETTLE,
+}
+
+
+def statements_of(room: ModuleType) -> Iterator[tuple[str, str]]:
+    """The SQL constants of a module, by name: capitals, beginning with a word of SQL."""
+    for name, value in vars(room).items():
+        if not (name.isupper() and isinstance(value, str)) or value in FRAGMENTS:
+            continue
+        if value.strip().startswith(STARTS):
+            yield f"{room.__name__.rpartition('.')[2]}.{name}", value
+
+
+STATEMENTS = dict(one for room in ROOMS for one in statements_of(room))
+
+
+def test_every_room_has_statements() -> None:
+    """The collection below misses no module, and none of the hot statements."""
+    assert {name.partition(".")[0] for name in STATEMENTS} == {
+        room.__name__.rpartition(".")[2] for room in ROOMS
+    }
+    assert PLANNED.items() <= STATEMENTS.items()
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+async def test_statements_fit_the_schema(database: Database, name: str) -> None:
+    """Each prepares: its tables, columns and types are there."""
+    async with database.read() as connection:
+        await connection.prepare(STATEMENTS[name])
+
+
+async def generic_plan(connection: Connection, statement: str) -> dict[str, Any]:
+    """The plan that a session keeps for a statement, whatever its arguments."""
+    await connection.execute(f"PREPARE planned AS {statement}")
+    parameters = await connection.fetchval(
+        "SELECT cardinality(parameter_types) FROM pg_prepared_statements WHERE name = 'planned'"
+    )
+    nothing = ", ".join(["NULL"] * parameters)
+    found = await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE planned({nothing})")
+    plan: dict[str, Any] = orjson.loads(found)[0]["Plan"]
+    return plan
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every node of a plan."""
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from nodes(below)
+
+
+def is_large(table: str) -> bool:
+    """Whether a table, or the table that it is a part of, grows with traffic."""
+    return any(table == name or table.startswith(f"{name}_20") for name in LARGE)
+
+
+def reads_large(plan: dict[str, Any]) -> bool:
+    """Whether a large table is read in this node or below it."""
+    return any(is_large(node.get("Relation Name", "")) for node in nodes(plan))
+
+
+def scans(plan: dict[str, Any]) -> list[str]:
+    """Where a large table is read whole, or joined by hash or merge."""
+    found = []
+    for node in nodes(plan):
+        kind, table = node["Node Type"], node.get("Relation Name", "")
+        if kind == "Seq Scan" and is_large(table):
+            found.append(f"{kind} on {table}")
+        if kind in {"Hash Join", "Merge Join"} and reads_large(node):
+            found.append(kind)
+    return found
+
+
+def walks(plan: dict[str, Any]) -> list[str]:
+    """Where a large table is read whole in the order of an index."""
+    return [
+        f"{node['Node Type']} on {node['Relation Name']}"
+        for node in nodes(plan)
+        if node["Node Type"] in {"Index Scan", "Index Only Scan"}
+        and is_large(node["Relation Name"])
+        and "Index Cond" not in node
+    ]
+
+
+@pytest.mark.parametrize("name", PLANNED)
+async def test_new_tables_are_looked_up_by_index(database: Database, name: str) -> None:
+    """In a new database the hot statements look up each row by the columns of an index."""
+    async with database.read() as connection:
+        plan = await generic_plan(connection, PLANNED[name])
+    assert [*scans(plan), *walks(plan)] == []
+
+
+@pytest.mark.parametrize("name", PLANNED)
+async def test_tables_known_to_be_empty_are_not_scanned(database: Database, name: str) -> None:
+    """Statistics that say "empty" lead to no sequential scan and no hash or merge join."""
+    async with database.read() as connection:
+        await connection.execute("ANALYZE")
+        plan = await generic_plan(connection, PLANNED[name])
+    assert scans(plan) == []
+
+
+@pytest.mark.parametrize("name", ["outbox.SETTLE", "settle.SETTLE"])
+async def test_scans_are_recognised(database: Database, name: str) -> None:
+    """Without the settings of our sessions the same check finds what it looks for."""
+    async with database.read() as connection:
+        await connection.execute("ANALYZE")
+        for setting in ("enable_seqscan", "enable_hashjoin", "enable_mergejoin"):
+            await connection.execute(f"SET {setting} = on")
+        plan = await generic_plan(connection, PLANNED[name])
+    assert scans(plan)
