@@ -96,8 +96,8 @@ def table() -> list[tuple[str, str, str, str]]:
 def _from_file(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SettingError(f"there is no configuration file {path}") from None
+    except OSError as error:
+        raise SettingError(f"the configuration file {path} cannot be read: {error}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingError(f"{path} is not TOML: {error}") from None
 
@@ -112,9 +112,18 @@ def _fit(name: str, annotation: str, value: Any) -> Any:
     try:
         if kind == "bool":
             return value if isinstance(value, bool) else _boolean(str(value))
-        return {"int": int, "float": float, "Path": Path}.get(kind, str)(value)
-    except ValueError:
+        whole = kind != "int" or not isinstance(value, float)
+        if not whole or isinstance(value, bool | list | dict):
+            value = None  # TOML knows more types than these settings have
+        return {"int": int, "float": float, "Path": Path}.get(kind, _text)(value)
+    except (TypeError, ValueError):
         raise SettingError(f"{PREFIX}{name.upper()}={value!r} is not a {kind}") from None
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
 
 
 def _boolean(text: str) -> bool:
@@ -130,6 +139,8 @@ def _check(settings: Settings) -> None:
         raise SettingError(f"ONESIXTY_PORT={settings.port} is not a port: use 0 to 65535")
     if settings.log_level.lower() not in ("debug", "info", "warning", "error"):
         raise SettingError("ONESIXTY_LOG_LEVEL is debug, info, warning or error")
+    if not 0 < settings.stop_seconds < 3600:
+        raise SettingError("ONESIXTY_STOP_SECONDS is more than 0 and less than 3600")
     if settings.database_connections < 4:
         raise SettingError("ONESIXTY_DATABASE_CONNECTIONS must be at least 4")
     key = settings.bootstrap_key

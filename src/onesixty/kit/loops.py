@@ -51,15 +51,18 @@ class Loop:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
+    def _is_stopping(self) -> bool:
+        return self._stopping
+
     async def _run(self) -> None:
         backoff = BACKOFF_FIRST_SECONDS
-        while not self._stopping:
+        while not self._is_stopping():
             self._event.clear()
             try:
                 more = await self._run_once()
                 backoff = BACKOFF_FIRST_SECONDS
             except Exception as error:  # noqa: BLE001 - a loop outlives its bugs
-                if self._stopping:
+                if self._is_stopping():
                     return  # broken off in the middle of something
                 _log.exception("loop.failed", loop=self._name, error=repr(error), wait=backoff)
                 await self._clock.sleep(backoff)

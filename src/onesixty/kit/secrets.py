@@ -32,7 +32,7 @@ class Sealer:
         """The plain form; raises SealError when the key is another one or the data was changed."""
         try:
             return self._cipher.decrypt(sealed[:12], sealed[12:], None)
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             raise SealError(
                 "a stored secret does not open with this ONESIXTY_SECRET_KEY:"
                 " start with the key it was made with"

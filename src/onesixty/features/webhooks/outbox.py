@@ -30,6 +30,8 @@ WITH room AS (
 SELECT {feed.COLUMNS}, e.endpoint_id, e.attempts AS tries FROM e {feed.JOINS}
 """
 
+# By ctid, as in CLAIM: the outbox is empty most of the time, and a plan made then would read the
+# whole of it for each row.
 SETTLE: Final = """
 WITH delivery AS (
     SELECT * FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::int[], $5::smallint[], $6::text[],
@@ -38,13 +40,18 @@ WITH delivery AS (
     AS delivery(id, account_id, event_id, endpoint_id, attempt, url, status_code, error, response,
         milliseconds, at, next_attempt_at)
 ), gone AS (
-    DELETE FROM webhook_queue q USING delivery d
-    WHERE q.event_id = d.event_id AND q.endpoint_id = d.endpoint_id
-      AND d.next_attempt_at IS NULL
+    DELETE FROM webhook_queue WHERE ctid = ANY(ARRAY(
+        SELECT place.ctid FROM delivery d CROSS JOIN LATERAL (
+            SELECT ctid FROM webhook_queue
+            WHERE event_id = d.event_id AND endpoint_id = d.endpoint_id LIMIT 1
+        ) place WHERE d.next_attempt_at IS NULL))
 ), later AS (
-    UPDATE webhook_queue q SET due_at = d.next_attempt_at, attempts = d.attempt FROM delivery d
-    WHERE q.event_id = d.event_id AND q.endpoint_id = d.endpoint_id
-      AND d.next_attempt_at IS NOT NULL
+    UPDATE webhook_queue q SET due_at = d.next_attempt_at, attempts = d.attempt
+    FROM delivery d CROSS JOIN LATERAL (
+        SELECT ctid FROM webhook_queue
+        WHERE event_id = d.event_id AND endpoint_id = d.endpoint_id LIMIT 1
+    ) place
+    WHERE q.ctid = place.ctid AND d.next_attempt_at IS NOT NULL
 )
 INSERT INTO deliveries (id, account_id, event_id, endpoint_id, attempt, url, status_code, error,
     response, milliseconds, at, next_attempt_at)
