@@ -6,6 +6,7 @@ bill.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -57,6 +58,7 @@ class LoopbackCarrier:
         self._attempts = FirstAttempts()
         self._out: dict[int, Callable[[], None]] = {}  # what is in flight: how to give it up
         self._timers: set[asyncio.TimerHandle] = set()
+        self._empty = asyncio.Event()  # set when the last one in flight has ended
 
     async def start(self, events: CarrierEvents) -> None:
         """Up at once."""
@@ -64,10 +66,15 @@ class LoopbackCarrier:
         events.on_room()
 
     async def stop(self, drain_seconds: float) -> None:
-        """Give up what is in flight and forget the receipts to come."""
+        """Finish what is in flight within that time, and forget the receipts to come."""
         self._events = None
+        if self._out:
+            self._empty.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._empty.wait(), drain_seconds)
         for timer in self._timers:
             timer.cancel()
+        self._timers.clear()
         for give_up in list(self._out.values()):
             give_up()
 
@@ -77,7 +84,7 @@ class LoopbackCarrier:
 
     def room(self) -> int:
         """Its window, less what is in flight."""
-        return self._window - len(self._out) if self._events else 0
+        return max(0, self._window - len(self._out)) if self._events else 0
 
     def submit(self, batch: Sequence[Submission], report: Report) -> None:
         """Answer in the next turn of the loop."""
@@ -95,15 +102,15 @@ class LoopbackCarrier:
         def end(kind: OutcomeKind, **more: Any) -> None:
             if self._out.pop(id(one), None) is None:
                 return
-            names = (
-                {} if kind is OutcomeKind.UNKNOWN else {n: f"{ids.uuid7().hex}" for n in numbers}
-            )
+            names = {n: ids.uuid7().hex for n in numbers} if kind is OutcomeKind.ACCEPTED else {}
             parts = [PartAnswer(n, kind, names.get(n, ""), names.get(n, "")) for n in numbers]
             report(Outcome(one, kind, at, self._clock.now(), parts, **more))
             if kind is OutcomeKind.ACCEPTED:
                 self._schedule(one, scenario, names)
             if self._events:
                 self._events.on_room()
+            if not self._out:
+                self._empty.set()
 
         def give_up() -> None:
             end(
