@@ -119,7 +119,7 @@ class ScriptedCarrier:
 
     def answer(self, one: Submission, kind: OutcomeKind, **more: Any) -> None:
         """Report an outcome; `parts` maps part numbers to kinds, by default all have the same."""
-        numbers = range(one.parts_accepted + 1, one.segments + 1)
+        numbers = [n for n in range(1, one.segments + 1) if n not in one.accepted]
         kinds: dict[int, OutcomeKind] = more.pop("parts", dict.fromkeys(numbers, kind))
         parts = []
         for number, its_kind in kinds.items():

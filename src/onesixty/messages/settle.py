@@ -31,17 +31,20 @@ _CAUSES: Final = {
 }
 _FINAL = "{" + ",".join(str(int(status)) for status in sorted(FINAL)) + "}"
 
+# An outcome is only for the attempt that it ended: written again after an unclear commit it must
+# not touch the next one, which may be under way. An uncertain message has its attempt counted.
 SETTLE: Final = f"""
 WITH outcome AS (
     SELECT * FROM unnest($1::int[], $2::uuid[], $3::uuid[], $4::smallint[], $5::timestamptz[],
-        $6::smallint[], $7::smallint[], $8::text[], $9::text[], $10::text[], $11::text[],
-        $12::int[], $13::timestamptz[], $14::int[])
-    AS outcome(account_id, id, event_id, cause, at, parts, counted, error_code, error_class,
-        error_detail, carrier_code, requeue_carrier, requeue_at, fallbacks_used)
+        $6::smallint[], $7::smallint[], $8::boolean[], $9::text[], $10::text[], $11::text[],
+        $12::text[], $13::int[], $14::timestamptz[], $15::int[])
+    AS outcome(account_id, id, event_id, cause, at, parts, attempt, counted, error_code,
+        error_class, error_detail, carrier_code, requeue_carrier, requeue_at, fallbacks_used)
 ), moved AS (
     UPDATE messages m SET status = {sql_next("m.status", "o.cause")},
         sequence = m.sequence + (o.cause <> {Cause.DEFERRED})::int,
-        parts_sent = greatest(m.parts_sent, o.parts), attempts = m.attempts + o.counted,
+        parts_sent = greatest(m.parts_sent, o.parts),
+        attempts = CASE WHEN o.counted THEN o.attempt ELSE m.attempts END,
         error_code = o.error_code, error_class = o.error_class, error_detail = o.error_detail,
         carrier_code = o.carrier_code,
         carrier_id = coalesce(o.requeue_carrier, m.carrier_id),
@@ -52,6 +55,7 @@ WITH outcome AS (
             THEN o.at END
     FROM outcome o
     WHERE m.account_id = o.account_id AND m.id = o.id AND {sql_next("m.status", "o.cause")} <> 0
+        AND m.attempts = o.attempt - (m.status <> {Status.UNCERTAIN})::int
     RETURNING m.account_id, m.id, m.status, m.sequence, m.category, m.expires_at,
         m.callback_url IS NOT NULL AS callback, o.event_id, o.at, o.requeue_carrier, o.requeue_at
 ), requeued AS (
@@ -68,14 +72,14 @@ WITH outcome AS (
 ), tried AS (
     INSERT INTO submissions (account_id, message_id, attempt, part, parts, carrier_id, outcome,
         carrier_message_id, match_key, code, submitted_at, answered_at)
-    SELECT * FROM unnest($15::int[], $16::uuid[], $17::smallint[], $18::smallint[], $19::smallint[],
-        $20::int[], $21::smallint[], $22::text[], $23::text[], $24::text[], $25::timestamptz[],
-        $26::timestamptz[])
+    SELECT * FROM unnest($16::int[], $17::uuid[], $18::smallint[], $19::smallint[], $20::smallint[],
+        $21::int[], $22::smallint[], $23::text[], $24::text[], $25::text[], $26::timestamptz[],
+        $27::timestamptz[])
     ON CONFLICT (message_id, attempt, part) DO UPDATE SET outcome = excluded.outcome,
         carrier_message_id = excluded.carrier_message_id, match_key = excluded.match_key,
         code = excluded.code, answered_at = excluded.answered_at
 ), released AS (
-    DELETE FROM leases WHERE id = ANY($27::uuid[])
+    DELETE FROM leases WHERE id = ANY($28::uuid[])
 )
 SELECT count(*) FROM hooked
 """
@@ -86,7 +90,7 @@ class _Decision:
     """What an outcome means for its message."""
 
     cause: Cause
-    counted: int
+    counted: bool
     requeue_carrier: int | None = None
     requeue_at: datetime | None = None
     fallbacks_used: int = 0
@@ -137,8 +141,8 @@ def decide(outcome: Outcome, now: datetime, chance: Chance) -> _Decision:
     """
     submission, kind = outcome.submission, outcome.kind
     if kind is OutcomeKind.ACCEPTED:
-        return _Decision(Cause.ACCEPTED, 1)
-    counted = int(outcome.counts_as_attempt)
+        return _Decision(Cause.ACCEPTED, counted=True)
+    counted = outcome.counts_as_attempt or kind is OutcomeKind.UNKNOWN
     decision = _Decision(
         _CAUSES[kind],
         counted,
@@ -201,8 +205,8 @@ def _arguments(
     heads = [
         (
             o.submission.account_id, o.submission.message_id, ids.uuid7(), int(d.cause),
-            o.answered_at, _parts_accepted(o), d.counted, d.error_code, d.error_class, d.detail,
-            o.code, d.requeue_carrier, d.requeue_at, d.fallbacks_used,
+            o.answered_at, _parts_accepted(o), o.submission.attempt, d.counted, d.error_code,
+            d.error_class, d.detail, o.code, d.requeue_carrier, d.requeue_at, d.fallbacks_used,
         )
         for o, d in zip(outcomes, decisions, strict=True)
     ]  # fmt: skip
