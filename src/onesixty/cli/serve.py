@@ -111,6 +111,7 @@ def _http_config(server: Server) -> uvicorn.Config:
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # nothing here trusts what a proxy says of the client
         backlog=BACKLOG,
         timeout_graceful_shutdown=LONG_ANSWER_SECONDS,
     )

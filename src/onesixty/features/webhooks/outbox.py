@@ -61,7 +61,11 @@ SELECT * FROM delivery
 PUT_BACK: Final = """
 UPDATE webhook_queue q SET due_at = later.due_at
 FROM unnest($1::uuid[], $2::int[], $3::timestamptz[]) AS later(event_id, endpoint_id, due_at)
-WHERE q.event_id = later.event_id AND q.endpoint_id = later.endpoint_id
+CROSS JOIN LATERAL (
+    SELECT ctid FROM webhook_queue
+    WHERE event_id = later.event_id AND endpoint_id = later.endpoint_id LIMIT 1
+) place
+WHERE q.ctid = place.ctid
 """
 
 # The walk may have written rows for an endpoint in the moment that it was removed or disabled.
