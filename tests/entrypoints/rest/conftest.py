@@ -14,6 +14,8 @@ import pytest
 from fastapi import FastAPI
 from psycopg.sql import SQL, Identifier
 
+from messages.walk import Walk
+from on_file import OnFile
 from onesixty.entrypoints.rest import (
     accounts,
     answers,
@@ -25,6 +27,7 @@ from onesixty.entrypoints.rest import (
     routes,
 )
 from onesixty.entrypoints.rest.context import Context
+from onesixty.entrypoints.rest.server import Server
 from onesixty.kit.clock import ManualClock
 from onesixty.kit.secrets import Sealer
 from onesixty.records.snapshot import SnapshotKeeper
@@ -85,6 +88,55 @@ async def door(records: Database, clock: ManualClock, sealer: Sealer) -> AsyncIt
         door.account_id = await door.account("first")
         door.key = await door.key_of(door.account_id, "*")
         yield door
+
+
+@pytest.fixture
+async def walk(database: Database, clock: ManualClock, on_file: OnFile) -> AsyncIterator[Walk]:
+    """The walk behind the doors of messages; its carrier answers when the test tells it to."""
+    account = await on_file.account("first")
+    sandbox = await on_file.carrier(account, name="sandbox")
+    number = await on_file.carrier(account, name="main")
+    await on_file.route(account, number, name="all")
+    walk = await Walk.open(database, clock, account, sandbox)
+    await walk.lane(number)
+    yield walk
+    await walk.close()
+
+
+@pytest.fixture
+def server(walk: Walk, sealer: Sealer) -> Server:
+    """The whole application, as it is served."""
+
+    async def is_ready() -> list[str]:
+        return []
+
+    context = Context(
+        database=walk.database,
+        keeper=walk.keeper,
+        sealer=sealer,
+        clock=walk.clock,
+        acceptor=walk.acceptor,
+        carrier_states=dict,
+        wake_webhooks=lambda: walk.hooks.append("door"),
+        is_ready=is_ready,
+        allow_private_urls=False,
+    )
+    return Server(context)
+
+
+@pytest.fixture
+async def sending(server: Server, walk: Walk) -> AsyncIterator[Door]:
+    """The whole API, for the account of the walk."""
+    if not _WHOLE:
+        _WHOLE.update(server.api.openapi())
+    context: Context = server.api.state.context
+    async with listening(server) as url, aiohttp.ClientSession() as session:
+        door = Door(url, context, walk.clock, _WHOLE, session, {}, [], walk.account)
+        door.key = await door.key_of(walk.account, "*")
+        yield door
+
+
+_WHOLE: dict[str, Any] = {}  # the document is the same for all tests, and slow to make
 
 
 def _api() -> FastAPI:

@@ -16,6 +16,7 @@ from uvicorn.server import ServerState
 
 from onesixty.entrypoints.rest import problem_pages
 from onesixty.entrypoints.rest.context import Context
+from onesixty.entrypoints.rest.server import Server
 from onesixty.kit.clock import ManualClock
 from onesixty.records import accounts, keys
 
@@ -121,7 +122,7 @@ class Door:
 
 
 @asynccontextmanager
-async def listening(api: FastAPI) -> AsyncIterator[str]:
+async def listening(api: FastAPI | Server) -> AsyncIterator[str]:
     """Serve on a free port of this machine; gives the base URL.
 
     uvicorn's own `serve` waits a fifth of a second to stop, for every test.

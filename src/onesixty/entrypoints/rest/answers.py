@@ -66,13 +66,18 @@ async def read_body(request: Request, most: int = BODY_MOST) -> bytes:
     """The body; raises Problem `body_too_large` as soon as it is known to be over `most` octets."""
     length = request.headers.get("content-length", "0")
     if length.isdigit() and int(length) > most:
-        raise Problem("body_too_large", f"bodies have at most {most:,} bytes here")
+        raise too_large(most)
     body = b""
     async for chunk in request.stream():
         body += chunk
         if len(body) > most:
-            raise Problem("body_too_large", f"bodies have at most {most:,} bytes here")
+            raise too_large(most)
     return body
+
+
+def too_large(most: int) -> Problem:
+    """The problem of a body over `most` octets."""
+    return Problem("body_too_large", f"bodies have at most {most:,} bytes here")
 
 
 def json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

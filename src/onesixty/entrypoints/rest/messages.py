@@ -145,20 +145,24 @@ class Timeline(BaseModel):
     receipts: list[TimelineReceipt]
 
 
+# No database takes U+0000.
+Word = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+
+
 class Filters(answers.Listing):
     """What a list of messages may be narrowed to."""
 
     status: str | None = Field(None, description="One status, or several with commas.")
     direction: Literal["outbound", "inbound"] | None = None
-    to: str | None = None
-    sender: str | None = Field(None, alias="from")
+    to: Word | None = None
+    sender: Word | None = Field(None, alias="from")
     carrier: str | None = None
-    tag: str | None = None
-    reference: str | None = None
+    tag: Word | None = None
+    reference: Word | None = None
     batch: str | None = None
     created_after: AwareDatetime | None = None
     created_before: AwareDatetime | None = None
-    q: str | None = Field(None, max_length=200, description="Words in the text.")
+    q: Word | None = Field(None, max_length=200, description="Words in the text.")
 
 
 Here = Annotated[Context, Depends(context_of)]
@@ -166,14 +170,24 @@ Reader = Annotated[Caller, needs("messages:read")]
 Writer = Annotated[Caller, needs("messages:write")]
 
 router = APIRouter(prefix="/v1/messages", tags=["Messages"])
-# What may be wrong with a send, of one message or of many.
-SEND_PROBLEMS: Final = (
+# What may be wrong with a message, and with a send of one or of many.
+_MESSAGE_PROBLEMS: Final = (
     "malformed_json",
-    "idempotency_conflict",
-    "body_too_large",
     "invalid_request",
     "invalid_number",
+    "invalid_sender",
+    "sender_required",
+    "empty_body",
+    "body_too_long",
+    "not_encodable",
+    "send_at_out_of_range",
     "no_route",
+)
+SEND_PROBLEMS: Final = (
+    *_MESSAGE_PROBLEMS,
+    "url_not_allowed",
+    "idempotency_conflict",
+    "body_too_large",
     "overloaded",
 )
 PATH: Final = "/v1/messages"
@@ -247,7 +261,7 @@ def preview(context: Context, caller: Caller, wanted: Any) -> dict[str, Any]:
     "/preview",
     summary="See what a send would do",
     response_model=Preview,
-    responses=problem_responses("malformed_json", "invalid_request"),
+    responses=problem_responses(*_MESSAGE_PROBLEMS),
     openapi_extra={"requestBody": send_body.request_body(send_body.PreviewBody)},
 )
 async def preview_message(request: Request, caller: Reader) -> Response:

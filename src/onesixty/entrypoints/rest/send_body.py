@@ -1,5 +1,6 @@
 """The bodies of sends: pydantic at the door, `SendRequest` behind it."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -23,6 +24,7 @@ from onesixty.messages.types import Category, SendRequest
 
 BATCH_MOST: Final = 10_000
 METADATA_MOST_BYTES: Final = 4096
+_NUL: Final = b"\\u0000"  # raw control characters are no JSON
 _CATEGORIES: Final = {category.name.lower(): category for category in Category}
 
 
@@ -31,7 +33,11 @@ class _Strict(BaseModel):
 
 
 def _small(metadata: dict[str, Any]) -> dict[str, Any]:
-    if len(orjson.dumps(metadata)) > METADATA_MOST_BYTES:
+    try:
+        size = len(orjson.dumps(metadata))
+    except orjson.JSONEncodeError as error:  # depth, and numbers over 64 bits
+        raise ValueError(f"it cannot be kept: {error}") from None
+    if size > METADATA_MOST_BYTES:
         raise ValueError(f"it is over {METADATA_MOST_BYTES} bytes of JSON")
     return metadata
 
@@ -145,7 +151,7 @@ _MESSAGE = TypeAdapter(BatchMessage)
 
 def read_send(raw: bytes, allow_private_urls: bool) -> tuple[SendRequest, bool]:
     """One message and whether it is a dry run; raises Problem."""
-    body: SendBody = _read(_SEND, raw)
+    body: SendBody = _read_one(_SEND, raw)
     if body.callback_url is not None:
         http.check_url(body.callback_url, allow_private=allow_private_urls, pointer="/callback_url")
     return _request(body, body.to, body.body, body.reference), body.dry_run
@@ -153,7 +159,7 @@ def read_send(raw: bytes, allow_private_urls: bool) -> tuple[SendRequest, bool]:
 
 def read_preview(raw: bytes) -> SendRequest:
     """A message to preview; raises Problem."""
-    body: PreviewBody = _read(_PREVIEW, raw)
+    body: PreviewBody = _read_one(_PREVIEW, raw)
     return _request(body, body.to, body.body, None)
 
 
@@ -171,10 +177,20 @@ def read_batch(raw: bytes, allow_private_urls: bool) -> list[SendRequest | Probl
     body: BatchBody = _read(_BATCH, raw)
     if body.callback_url is not None:
         http.check_url(body.callback_url, allow_private=allow_private_urls, pointer="/callback_url")
-    if body.recipients is not None:
-        text = body.body or ""
-        return [_recipient(body, text, entry) for entry in body.recipients]
-    return [_message(entry, allow_private_urls) for entry in body.messages or []]
+    may_have_nul = _NUL in raw
+    if may_have_nul and (
+        shared := _nul(body.model_dump(by_alias=True, exclude={"recipients", "messages"}))
+    ):
+        raise shared
+
+    def read(entry: Any) -> SendRequest | Problem:
+        if may_have_nul and (wrong := _nul(entry)):
+            return wrong
+        if body.recipients is not None:
+            return _recipient(body, body.body or "", entry)
+        return _message(entry, allow_private_urls)
+
+    return [read(entry) for entry in body.recipients or body.messages or []]
 
 
 def _recipient(shared: SharedFields, text: str, entry: Any) -> SendRequest | Problem:
@@ -219,12 +235,41 @@ def _request(shared: SharedFields, to: str, body: str, reference: str | None) ->
 
 
 def _read(adapter: TypeAdapter[Any], raw: bytes) -> Any:
-    if b"\\u0000" in raw:  # no database takes it, and no handset shows it
-        raise Problem("invalid_request", "take the NUL characters (\\u0000) out of the body")
     try:
         return adapter.validate_json(raw)
     except ValidationError as error:
         raise _problem(error) from None
+
+
+def _read_one(adapter: TypeAdapter[Any], raw: bytes) -> Any:
+    body = _read(adapter, raw)
+    if _NUL in raw and (wrong := _nul(body.model_dump(by_alias=True))):
+        raise wrong
+    return body
+
+
+def _nul(value: Any) -> Problem | None:
+    """What is wrong where a text has U+0000: no database takes it, and no handset shows it."""
+    detail = "take the NUL characters (\\u0000) out"
+    found = tuple(FieldError(pointer, "nul", detail) for pointer in _nul_pointers(value, ""))
+    if not found:
+        return None
+    return Problem("invalid_request", f"{found[0].pointer or 'body'}: {detail}", found)
+
+
+def _nul_pointers(value: Any, pointer: str) -> Iterator[str]:
+    if isinstance(value, str) and "\0" in value:
+        yield pointer
+    elif isinstance(value, list):
+        for number, entry in enumerate(value):
+            yield from _nul_pointers(entry, f"{pointer}/{number}")
+    elif isinstance(value, dict):
+        for name, entry in value.items():
+            if "\0" in name:
+                yield pointer
+            else:
+                escaped = name.replace("~", "~0").replace("/", "~1")
+                yield from _nul_pointers(entry, f"{pointer}/{escaped}")
 
 
 def _problem(error: ValidationError) -> Problem:

@@ -99,13 +99,16 @@ class Server:
 
     async def _send_message(self, scope: Scope, receive: Receive, send: Send) -> None:
         authorization = key = None
+        length = b"0"
         for name, value in scope["headers"]:
             if name == b"authorization":
                 authorization = value.decode("latin-1")
             elif name == b"idempotency-key":
                 key = value.decode("latin-1")
+            elif name == b"content-length":
+                length = value
         try:
-            body = await _read(receive)
+            body = await _read(receive, int(length))
             response = await messages.send(self._context, authorization, key, body)
         except Problem as problem:
             response = answers.problem(problem, messages.PATH)
@@ -116,14 +119,14 @@ class Server:
         await response(scope, receive, send)
 
 
-async def _read(receive: Receive) -> bytes:
-    body, more = b"", True
+async def _read(receive: Receive, length: int) -> bytes:
+    body, more = b"", length <= BODY_MOST
     while more:
         part = await receive()
         if part["type"] == "http.disconnect":
             raise ClientDisconnect
         body += part.get("body", b"")
-        more = part.get("more_body", False)
-        if len(body) > BODY_MOST:
-            raise Problem("body_too_large", f"bodies have at most {BODY_MOST:,} bytes")
+        more = part.get("more_body", False) and len(body) <= BODY_MOST
+    if max(length, len(body)) > BODY_MOST:
+        raise answers.too_large(BODY_MOST)
     return body
