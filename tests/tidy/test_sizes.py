@@ -48,7 +48,9 @@ def test_folders_are_short() -> None:
     """No folder of the package has more than fifteen entries besides its `__init__.py`."""
     offenders = []
     for folder in folders():
-        entries = [path for path in folder.iterdir() if path.name not in ("__pycache__", "__init__.py")]
+        entries = [
+            path for path in folder.iterdir() if path.name not in ("__pycache__", "__init__.py")
+        ]
         if len(entries) > FOLDER_ENTRIES and folder not in UNBOUNDED_FOLDERS:
             offenders.append(f"{folder.relative_to(ROOT)}: {len(entries)} entries")
     assert not offenders, listed(offenders)

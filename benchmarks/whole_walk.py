@@ -1,4 +1,4 @@
-"""The whole walk, from HTTP to the SMSC and back: `python benchmarks/walk.py`.
+"""The whole walk, from HTTP to the SMSC and back: `python benchmarks/whole_walk.py`.
 
 Starts `onesixty serve` as a user would, with an SMSC, a webhook receiver and HTTP load beside it on
 the same cores, and ends them again. Linux only; needs a C compiler and make.
