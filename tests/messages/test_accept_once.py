@@ -12,7 +12,7 @@ from onesixty.records import idempotency
 from onesixty.records.idempotency import Answer, Claim
 
 from .counting import statements
-from .walk import NUMBER, Walk
+from .walk import NUMBER, Walk, somebody_waits
 
 REQUEST = SendRequest(NUMBER, "hello")
 
@@ -144,8 +144,7 @@ async def test_a_caller_who_leaves_harms_nobody(walk: Walk) -> None:
     ]
     async with walk.database.write() as tx:
         await tx.execute("LOCK idempotency_keys")  # holds the batch up in the middle of its work
-        for _ in range(10):
-            await asyncio.sleep(0)
+        await somebody_waits(tx)
         gathered[0].cancel()
     assert isinstance(await gathered[1], Message)
 

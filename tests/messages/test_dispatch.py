@@ -13,10 +13,10 @@ from onesixty.carriers.contract import OutcomeKind
 from onesixty.kit.chance import Chance
 from onesixty.messages.dispatch import Bucket
 from onesixty.messages.types import Category, Message, SendRequest
-from onesixty.storage.database import OUTAGES, Connection
+from onesixty.storage.database import OUTAGES
 
-from .scripted import PATIENCE_SECONDS, ScriptedCarrier
-from .walk import NUMBER, Walk
+from .scripted import ScriptedCarrier
+from .walk import NUMBER, Walk, somebody_waits
 
 LONG = "x" * 400  # three segments
 
@@ -34,17 +34,6 @@ async def busy_lane(walk: Walk, on_file: OnFile) -> ScriptedCarrier:
     await walk.ask("UPDATE routes SET carriers = $1 RETURNING 1", only)
     await walk.keeper.refresh()
     return await walk.lane(number, 1, by_itself=True)
-
-
-async def somebody_waits(tx: Connection) -> None:
-    """Wait until a statement hangs on a lock."""
-    waits = (
-        "SELECT count(*) FROM pg_locks WHERE NOT granted AND database ="
-        " (SELECT oid FROM pg_database WHERE datname = current_database())"
-    )
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not await tx.fetchval(waits):
-            pass
 
 
 def bodies(carrier: ScriptedCarrier) -> list[str]:

@@ -21,7 +21,7 @@ from onesixty.messages.render import STATUS_NAMES
 from onesixty.messages.settle import Settler
 from onesixty.messages.types import Caller, Message, SendRequest
 from onesixty.records.snapshot import SnapshotKeeper
-from onesixty.storage.database import Database
+from onesixty.storage.database import Connection, Database
 
 from .scripted import PATIENCE_SECONDS, ScriptedCarrier
 
@@ -179,3 +179,14 @@ class Walk:
     def _gatherers(self) -> list[Any]:
         parts = (self.acceptor, self.settler, self.receiver, self.inbound)
         return [part.gatherer for part in parts]
+
+
+async def somebody_waits(tx: Connection) -> None:
+    """Wait until a statement hangs on a lock."""
+    waits = (
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND database ="
+        " (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not await tx.fetchval(waits):
+            pass

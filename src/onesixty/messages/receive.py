@@ -16,8 +16,10 @@ from onesixty.kit import ids, metrics
 from onesixty.kit.clock import Clock
 from onesixty.kit.loops import Gatherer
 from onesixty.messages import store
+from onesixty.messages.screen import SCHEDULE_MOST
 from onesixty.messages.states import (
     FINAL,
+    RECEIPT_ARRIVED,
     RECEIPT_CAUSES,
     Cause,
     later_receipt,
@@ -29,7 +31,9 @@ from onesixty.storage.database import Connection, Database
 
 BATCH_MOST: Final = 1000
 INBOX_MOST: Final = 100_000  # beyond it the carrier is asked to bring the receipt again
-REMEMBERED: Final = timedelta(days=14)  # receipts for older messages are only stored
+# For older messages receipts are only stored. Nearly all are for messages of the last days; what is
+# not among them is looked for once more, since a message may have waited long for its time.
+REMEMBERED: Final = (timedelta(days=14), timedelta(days=14) + SCHEDULE_MOST)
 
 # Equality on both columns of the index. What was found is written by a statement of its own, from
 # arrays: joined to the found rows inside one statement, a batch of n would cost n * n.
@@ -43,7 +47,7 @@ ORDER BY wanted.n, wanted.rank, s.message_id DESC
 """
 # The parts of one message are looked at and written by one process at a time.
 SIBLINGS: Final = """
-SELECT message_id, attempt, part, outcome, receipt_state FROM submissions
+SELECT message_id, attempt, part, outcome, receipt_state, receipt_error FROM submissions
 WHERE message_id = ANY($1::uuid[]) AND outcome IN (1, 4)
 ORDER BY message_id, attempt, part FOR UPDATE
 """
@@ -60,10 +64,11 @@ _FINAL = "{" + ",".join(str(int(status)) for status in sorted(FINAL)) + "}"
 APPLY: Final = f"""
 WITH parts AS (
     UPDATE submissions s SET receipt_state = p.state, receipt_error = p.error, receipt_at = p.at,
-        carrier_message_id = coalesce(s.carrier_message_id, p.carrier_message_id)
+        carrier_message_id = coalesce(s.carrier_message_id, p.carrier_message_id),
+        match_key = coalesce(s.match_key, p.match_key)
     FROM unnest($1::uuid[], $2::smallint[], $3::smallint[], $4::smallint[], $5::text[],
-        $6::timestamptz[], $7::text[])
-        AS p(message_id, attempt, part, state, error, at, carrier_message_id)
+        $6::timestamptz[], $7::text[], $8::text[])
+        AS p(message_id, attempt, part, state, error, at, carrier_message_id, match_key)
     WHERE s.message_id = p.message_id AND s.attempt = p.attempt AND s.part = p.part
 ), moved AS (
     UPDATE messages m SET status = {_NEXT}, sequence = m.sequence + 1,
@@ -71,8 +76,8 @@ WITH parts AS (
         final_at = CASE WHEN {_NEXT} = ANY('{_FINAL}'::smallint[]) THEN n.at END,
         error_code = n.error_code, error_class = CASE WHEN NOT {_ARRIVED} THEN 'recipient' END,
         error_detail = n.error_detail, carrier_code = n.carrier_code
-    FROM unnest($8::int[], $9::uuid[], $10::uuid[], $11::smallint[], $12::timestamptz[],
-        $13::text[], $14::text[], $15::text[])
+    FROM unnest($9::int[], $10::uuid[], $11::uuid[], $12::smallint[], $13::timestamptz[],
+        $14::text[], $15::text[], $16::text[])
         AS n(account_id, message_id, event_id, cause, at, error_code, error_detail, carrier_code)
     WHERE m.account_id = n.account_id AND m.id = n.message_id AND {_NEXT} <> 0
     RETURNING m.account_id, m.id, m.status AS type, m.sequence,
@@ -106,6 +111,12 @@ class PartNews:
     error: str
     at: datetime
     carrier_message_id: str
+    match_key: str
+
+
+# What the parts of a message come to: the news that it is told by, the cause (None: nothing yet),
+# and what the message shows: code, detail, the carrier's own code.
+Verdict = tuple[PartNews, Cause | None, tuple[str | None, str | None, str | None]]
 
 
 class Receiver:
@@ -138,17 +149,7 @@ class Receiver:
         await self._settled()
         now, hooked = self._clock.now(), 0
         async with self._database.write() as tx:
-            wanted = [
-                (n, rank, receipt.carrier_id, key)
-                for n, receipt in enumerate(receipts)
-                for rank, key in enumerate(receipt.match_keys)
-            ]
-            found: dict[int, Any] = {}
-            if wanted:
-                rows = await tx.fetch(
-                    MATCH, *zip(*wanted, strict=True), ids.first_at(now - REMEMBERED)
-                )
-                found = {row["n"]: row for row in rows}
+            found = await _find(tx, receipts, now)
             await tx.execute(STORE, *_store_arguments(receipts, found))
             if news := fold(
                 (found[n], receipt) for n, receipt in enumerate(receipts) if n in found
@@ -163,11 +164,26 @@ class Receiver:
         _count(receipts, len(found))
 
 
+async def _find(tx: Connection, receipts: Sequence[Receipt], now: datetime) -> dict[int, Any]:
+    """Rows of MATCH by the place of the receipt."""
+    wanted = [
+        (n, rank, receipt.carrier_id, key)
+        for n, receipt in enumerate(receipts)
+        for rank, key in enumerate(receipt.match_keys)
+    ]
+    found: dict[int, Any] = {}
+    for age in REMEMBERED:
+        if wanted := [each for each in wanted if each[0] not in found]:
+            rows = await tx.fetch(MATCH, *zip(*wanted, strict=True), ids.first_at(now - age))
+            found |= {row["n"]: row for row in rows}
+    return found
+
+
 def fold(matched: Iterable[tuple[Any, Any]]) -> list[PartNews]:
     """One entry for each part whose state changes.
 
     An UPDATE takes a row once, and the order of receipts matters. Takes pairs of a row of MATCH and
-    what tells of it: `state`, `error`, `received_at`, `carrier_message_id`.
+    what tells of it: `state`, `error`, `received_at`, `carrier_message_id`, `match_keys`.
     """
     parts: dict[tuple[UUID, int, int], PartNews] = {}
     for row, receipt in matched:
@@ -179,7 +195,7 @@ def fold(matched: Iterable[tuple[Any, Any]]) -> list[PartNews]:
             continue
         news = PartNews(
             row["account_id"], *key, row["parts"], after, receipt.error or "", receipt.received_at,
-            receipt.carrier_message_id,
+            receipt.carrier_message_id, receipt.match_keys[0] if receipt.match_keys else "",
         )  # fmt: skip
         parts[key] = news
     return list(parts.values())
@@ -190,32 +206,19 @@ async def apply(tx: Connection, news: Sequence[PartNews]) -> int:
 
     Returns how many outbox rows that made.
     """
-    causes = [(n, *_single(n)) for n in news if n.parts == 1 and n.attempt == 1]
+    verdicts = [_single(n) for n in news if n.parts == 1 and n.attempt == 1]
     if several := [n for n in news if n.parts > 1 or n.attempt > 1]:
-        causes += await _roll_up(tx, several)
+        verdicts += await _roll_up(tx, several)
     parts = [
         (
-            n.message_id,
-            n.attempt,
-            n.part,
-            int(n.state),
-            n.error or None,
-            n.at,
-            n.carrier_message_id or None,
+            n.message_id, n.attempt, n.part, int(n.state), n.error or None, n.at,
+            n.carrier_message_id or None, n.match_key or None,
         )
         for n in news
-    ]
+    ]  # fmt: skip
     moves = [
-        (
-            n.account_id,
-            n.message_id,
-            ids.uuid7(),
-            int(cause),
-            n.at,
-            *error,
-            n.error or None if error[0] else None,
-        )
-        for n, cause, error in causes
+        (n.account_id, n.message_id, ids.uuid7(), int(cause), n.at, *shown)
+        for n, cause, shown in verdicts
         if cause is not None
     ]
     columns: list[Any] = list(zip(*parts, strict=True))
@@ -224,39 +227,38 @@ async def apply(tx: Connection, news: Sequence[PartNews]) -> int:
     return hooked
 
 
-def _single(news: PartNews) -> tuple[Cause | None, tuple[str | None, str | None]]:
-    return RECEIPT_CAUSES.get(news.state), _ERRORS.get(news.state, (None, None))
+def _single(news: PartNews) -> Verdict:
+    code, detail = _ERRORS.get(news.state, (None, None))
+    return (
+        news,
+        RECEIPT_CAUSES.get(news.state),
+        (code, detail, news.error or None if code else None),
+    )
 
 
-async def _roll_up(
-    tx: Connection, news: Sequence[PartNews]
-) -> list[tuple[PartNews, Cause | None, tuple[str | None, str | None]]]:
-    latest: dict[UUID, PartNews] = {}
-    changed: dict[tuple[UUID, int, int], ReceiptState] = {}
-    for n in news:
-        known = latest.get(n.message_id)
-        if known is None or known.state not in _ERRORS:  # the failure is what the message shows
-            latest[n.message_id] = n
-        changed[n.message_id, n.attempt, n.part] = n.state
+async def _roll_up(tx: Connection, news: Sequence[PartNews]) -> list[Verdict]:
+    changed = {(n.message_id, n.attempt, n.part): n for n in news}
     parts: dict[UUID, dict[int, list[tuple[bool, ReceiptState]]]] = {}
-    for row in await tx.fetch(SIBLINGS, list(latest)):
-        key = (row["message_id"], row["attempt"], row["part"])
-        state = later_receipt(
-            ReceiptState(row["receipt_state"]), changed.get(key, ReceiptState.NONE)
-        )
-        tries = parts.setdefault(row["message_id"], {}).setdefault(row["part"], [])
+    errors: dict[tuple[UUID, ReceiptState], str] = {}  # of the carrier, for each state
+    for row in await tx.fetch(SIBLINGS, list({n.message_id for n in news})):
+        message_id, part = row["message_id"], row["part"]
+        state, error = ReceiptState(row["receipt_state"]), row["receipt_error"]
+        if n := changed.get((message_id, row["attempt"], part)):
+            state, error = later_receipt(state, n.state), n.error
+        tries = parts.setdefault(message_id, {}).setdefault(part, [])
         tries.append((row["outcome"] == OutcomeKind.ACCEPTED, state))
-    decided: list[tuple[PartNews, Cause | None, tuple[str | None, str | None]]] = []
-    for message_id, n in latest.items():
-        states = [part_state(tries) for tries in parts.get(message_id, {}).values()]
+        errors.setdefault((message_id, state), error or "")
+    verdicts: list[Verdict] = []
+    for n in {n.message_id: n for n in news}.values():
+        states = [part_state(tries) for tries in parts.get(n.message_id, {}).values()]
         cause, worst = roll_up(states, n.parts)
-        error: tuple[str | None, str | None] = _ERRORS.get(worst, (None, None))
-        if error[0] and any(
-            state in (ReceiptState.DELIVERED, ReceiptState.READ) for state in states
-        ):
-            error = ("partially_delivered", "only some of its parts arrived")
-        decided.append((n, cause, error))
-    return decided
+        code, detail = _ERRORS.get(worst, (None, None))
+        if code and RECEIPT_ARRIVED.intersection(states):
+            code, detail = "partially_delivered", "only some of its parts arrived"
+        failed = [state for state in (worst, *states) if state in _ERRORS]
+        told = [errors[n.message_id, state] for state in failed if (n.message_id, state) in errors]
+        verdicts.append((n, cause, (code, detail, told[0] or None if told else None)))
+    return verdicts
 
 
 def _store_arguments(receipts: Sequence[Receipt], found: dict[int, Any]) -> Iterable[Any]:

@@ -8,7 +8,6 @@ then, for submissions that were never answered, by recipient, time and text.
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, Final
-from uuid import UUID
 
 import structlog
 
@@ -25,8 +24,8 @@ BATCH_MOST: Final = 1000
 RESCUE_EVERY_SECONDS: Final = 5.0
 
 _BY_KEY = f"""
-SELECT DISTINCT ON (r.id) r.id, r.state, r.error, r.received_at, r.carrier_message_id, s.account_id,
-    s.message_id, s.attempt, s.part, s.parts, s.receipt_state
+SELECT DISTINCT ON (r.id) r.id, r.state, r.error, r.received_at, r.carrier_message_id, r.match_key,
+    s.account_id, s.message_id, s.attempt, s.part, s.parts, s.receipt_state
 FROM receipts r
 JOIN submissions s ON s.match_key = r.match_key AND s.carrier_id = r.carrier_id
     AND s.message_id >= $2
@@ -36,8 +35,8 @@ ORDER BY r.id, s.message_id DESC LIMIT {BATCH_MOST}
 # The text that a receipt quotes is at most 20 characters and often missing: those whose text fits
 # come first.
 _BY_ADDRESS = f"""
-SELECT r.id, r.state, r.error, r.received_at, r.carrier_message_id, s.account_id, s.message_id,
-    s.attempt, s.part, s.parts, s.receipt_state
+SELECT r.id, r.state, r.error, r.received_at, r.carrier_message_id, r.match_key, s.account_id,
+    s.message_id, s.attempt, s.part, s.parts, s.receipt_state
 FROM submissions s
 JOIN messages m ON m.account_id = s.account_id AND m.id = s.message_id
 JOIN receipts r ON r.message_id IS NULL AND r.id >= $1 AND r.carrier_id = s.carrier_id
@@ -129,25 +128,25 @@ class Reconciler:
 class _Told:
     """A stored receipt, as `fold` reads it."""
 
-    __slots__ = ("carrier_message_id", "error", "received_at", "state")
+    __slots__ = ("carrier_message_id", "error", "match_keys", "received_at", "state")
 
     def __init__(self, row: Any) -> None:
         self.state, self.error = ReceiptState(row["state"]), row["error"]
         self.received_at, self.carrier_message_id = row["received_at"], row["carrier_message_id"]
+        self.match_keys = (row["match_key"],)  # from now on it is that of the part
 
 
 def _one_to_one(rows: Sequence[Any]) -> list[Any]:
-    """Each receipt to one part and, in this round, each part to one receipt.
+    """Each receipt to one part and, in this round, each part and each id to one receipt.
 
-    The others have their turn next time.
+    The others have their turn next time: a second receipt with the same id finds the part by it.
     """
-    receipts: set[UUID] = set()
-    parts: set[tuple[UUID, int, int]] = set()
+    taken: set[object] = set()
     chosen = []
     for row in rows:
         part = (row["message_id"], row["attempt"], row["part"])
-        if row["id"] not in receipts and part not in parts:
-            receipts.add(row["id"])
-            parts.add(part)
+        names = {row["id"], part, row["match_key"] or row["id"]}
+        if not names & taken:
+            taken |= names
             chosen.append(row)
     return chosen

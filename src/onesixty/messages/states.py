@@ -101,6 +101,7 @@ RECEIPT_FINAL: Final = frozenset(
         ReceiptState.READ,
     }
 )
+RECEIPT_ARRIVED: Final = frozenset({ReceiptState.DELIVERED, ReceiptState.READ})
 RECEIPT_CAUSES: Final[dict[ReceiptState, Cause]] = {
     ReceiptState.DELIVERED: Cause.DELIVERED,
     ReceiptState.READ: Cause.READ,
@@ -132,9 +133,7 @@ def part_state(tries: Sequence[tuple[bool, ReceiptState]]) -> ReceiptState:
     when no try that the carrier accepted is still open; else not known yet.
     """
     states = [state for _, state in tries]
-    if arrived := [
-        state for state in states if state in (ReceiptState.READ, ReceiptState.DELIVERED)
-    ]:
+    if arrived := RECEIPT_ARRIVED.intersection(states):
         return max(arrived)
     failed = [state for state in states if state in RECEIPT_FINAL]
     if failed and not any(accepted and state not in RECEIPT_FINAL for accepted, state in tries):
@@ -150,7 +149,7 @@ def roll_up(parts: Sequence[ReceiptState], total: int) -> tuple[Cause | None, Re
     """
     if len(parts) < total or any(state not in RECEIPT_FINAL for state in parts):
         return None, ReceiptState.NONE
-    failed = [state for state in parts if state not in (ReceiptState.READ, ReceiptState.DELIVERED)]
+    failed = [state for state in parts if state not in RECEIPT_ARRIVED]
     if not failed:
         worst = min(parts)
     elif all(state is ReceiptState.EXPIRED for state in failed) and len(failed) == len(parts):
