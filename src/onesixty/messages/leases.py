@@ -12,6 +12,7 @@ from uuid import UUID
 
 import asyncpg
 
+from onesixty.carriers.contract import OutcomeKind
 from onesixty.kit import ids, metrics
 from onesixty.messages import store
 from onesixty.messages.states import Cause, Status, sql_next
@@ -89,9 +90,11 @@ class Node:
             await self._connection.close()
 
 
+# What was sent was sent after its lease was made, at the time in its id; its receipt may be here.
 _RESCUE = f"""
 WITH lost AS (
-    SELECT lease.id, m.account_id, m.message_id
+    SELECT m.account_id, m.message_id, to_timestamp(
+        ('x' || left(replace(lease.id::text, '-', ''), 12))::bit(48)::bigint / 1000.0) AS leased_at
     FROM leases lease, unnest(lease.account_ids, lease.message_ids) AS m(account_id, message_id)
     WHERE lease.node_id = $1
 ), released AS (
@@ -102,13 +105,16 @@ WITH lost AS (
     FROM lost
     WHERE m.account_id = lost.account_id AND m.id = lost.message_id
         AND m.status = {Status.SENDING}
-    RETURNING m.account_id, m.id, m.status, m.sequence, m.attempts, m.segments, m.parts_sent,
-        m.carrier_id, m.callback_url IS NOT NULL AS callback
+    RETURNING m.account_id, m.id, m.status, m.sequence, m.attempts, m.segments,
+        m.carrier_id, m.callback_url IS NOT NULL AS callback, lost.leased_at
 ), tried AS (
     INSERT INTO submissions (account_id, message_id, attempt, part, parts, carrier_id, outcome,
         submitted_at, answered_at)
-    SELECT account_id, id, attempts, part, segments, carrier_id, 4, $2, $2
-    FROM moved CROSS JOIN LATERAL generate_series(parts_sent + 1, segments) AS part
+    SELECT account_id, id, attempts, part, segments, carrier_id, {OutcomeKind.UNKNOWN},
+        leased_at, $2
+    FROM moved CROSS JOIN LATERAL generate_series(1, segments) AS each(part)
+    WHERE NOT EXISTS (SELECT FROM submissions s
+        WHERE s.message_id = moved.id AND s.part = each.part AND s.outcome = {OutcomeKind.ACCEPTED})
     ON CONFLICT DO NOTHING
 )
 SELECT account_id, id, status AS type, sequence, callback FROM moved

@@ -81,14 +81,9 @@ class Reconciler:
             await self._rescue()
         if now > self._look_until:
             return False
-        more = False
-        for statement in (_BY_KEY, _BY_ADDRESS):
-            async with self._database.write() as tx:
-                matched, hooked = await self._match(tx, statement)
-            if hooked:
-                self.wake_webhooks()
-            more = more or matched >= BATCH_MOST
-        return more
+        if await self._match(_BY_KEY) >= BATCH_MOST:
+            return True  # what has an id that is known is not for guessing
+        return await self._match(_BY_ADDRESS) >= BATCH_MOST
 
     async def _rescue(self) -> None:
         now = self._clock.now()
@@ -102,27 +97,32 @@ class Reconciler:
             _log.warning("reconcile.requeued", carriers=sorted(orphans))
             self.look(orphans)
 
-    async def _match(self, tx: Connection, statement: str) -> tuple[int, int]:
+    async def _match(self, statement: str) -> int:
+        """Match what the statement finds; return how many rows it found."""
         now = self._clock.now()
-        rows = _one_to_one(
-            await tx.fetch(
-                statement, ids.first_at(now - YOUNG), ids.first_at(now - timedelta(days=4))
-            )
-        )
-        if not rows:
-            return 0, 0
-        await tx.execute(
-            _CLAIM_RECEIPTS,
-            [row["id"] for row in rows],
-            [row["account_id"] for row in rows],
-            [row["message_id"] for row in rows],
-            [row["part"] for row in rows],
-        )
-        news = fold((row, _Told(row)) for row in rows)
-        hooked = await apply(tx, news) if news else 0
-        metrics.receipts.labels("any", "rematched").inc(len(rows))
-        _log.info("reconcile.matched", receipts=len(rows))
-        return len(rows), hooked
+        young, recent = ids.first_at(now - YOUNG), ids.first_at(now - timedelta(days=4))
+        async with self._database.write() as tx:
+            found = await tx.fetch(statement, young, recent)
+            rows = found if statement is _BY_KEY else _one_to_one(found)
+            hooked = await _apply(tx, rows) if rows else 0
+        if hooked:
+            self.wake_webhooks()
+        if rows:
+            metrics.receipts.labels("any", "rematched").inc(len(rows))
+            _log.info("reconcile.matched", receipts=len(rows))
+        return len(found)
+
+
+async def _apply(tx: Connection, rows: Sequence[Any]) -> int:
+    await tx.execute(
+        _CLAIM_RECEIPTS,
+        [row["id"] for row in rows],
+        [row["account_id"] for row in rows],
+        [row["message_id"] for row in rows],
+        [row["part"] for row in rows],
+    )
+    news = fold((row, _Told(row)) for row in rows)
+    return await apply(tx, news) if news else 0
 
 
 class _Told:
