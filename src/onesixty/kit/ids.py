@@ -12,6 +12,7 @@ from uuid import UUID
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base32, lower case, as TypeID asks
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
+_LAST_MILLIS = 253_402_300_799_999  # the end of the year 9999, where datetime ends
 _VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
 _VERSION_AND_VARIANT = (7 << 76) | (2 << 62)
 
@@ -57,8 +58,8 @@ def first_at(moment: datetime) -> UUID:
 
 
 def time_of(identifier: UUID) -> datetime:
-    """When a UUIDv7 was made, in UTC, to the millisecond."""
-    return datetime.fromtimestamp((identifier.int >> 80) / 1000, UTC)
+    """When a UUIDv7 was made, in UTC, to the millisecond; at most the year 9999."""
+    return datetime.fromtimestamp(min(identifier.int >> 80, _LAST_MILLIS) / 1000, UTC)
 
 
 def to_text(prefix: str, identifier: UUID) -> str:

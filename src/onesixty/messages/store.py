@@ -157,7 +157,7 @@ _FILTERS: Final = {
     "reference": "reference = ${n}::text",
     "created_after": "created_at > ${n}::timestamptz",
     "created_before": "created_at < ${n}::timestamptz",
-    "q": "body ILIKE '%' || ${n}::text || '%'",
+    "q": "strpos(lower(body), lower(${n}::text)) > 0",
     "batch": "batch_id = ${n}::uuid",
 }
 FILTERS: Final = tuple(_FILTERS)

@@ -1,6 +1,7 @@
 """Reading of bodies, encoding of answers: JSON, problems, answers kept for an Idempotency-Key."""
 
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import orjson
@@ -8,7 +9,7 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from onesixty.entrypoints.rest.context import BODY_MOST, Context
@@ -20,6 +21,17 @@ from onesixty.storage.database import OUTAGES, Connection
 
 _log = structlog.get_logger()
 RECORD_MOST: Final = 1024 * 1024  # a body that is about one record
+
+
+def _storable(moment: datetime) -> datetime:
+    if not _FIRST <= moment < _LAST:
+        raise ValueError("give a time from 1970 to 9998")
+    return moment
+
+
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+# A time with its offset from UTC, in the range of ids and of the database's times.
+Moment = Annotated[AwareDatetime, AfterValidator(_storable)]
 
 
 class JsonRoute(APIRoute):

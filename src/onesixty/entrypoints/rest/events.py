@@ -9,9 +9,9 @@ from uuid import UUID
 import orjson
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from onesixty.entrypoints.rest.answers import Listing, json
+from onesixty.entrypoints.rest.answers import Listing, Moment, json
 from onesixty.entrypoints.rest.context import Context, authenticate, context_of, needs
 from onesixty.entrypoints.rest.problem_pages import problem_responses
 from onesixty.features.webhooks import feed
@@ -75,7 +75,7 @@ class EventListing(Listing):
     ] = "desc"
     type: TypeNames = None
     message: MessageId = None
-    created_after: AwareDatetime | None = None
+    created_after: Moment | None = None
 
 
 class StreamQuery(BaseModel):

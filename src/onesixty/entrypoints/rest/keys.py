@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
-from onesixty.entrypoints.rest.answers import IDEMPOTENT, JsonRoute, Listing, json, once
+from onesixty.entrypoints.rest.answers import IDEMPOTENT, JsonRoute, Listing, Moment, json, once
 from onesixty.entrypoints.rest.context import Context, context_of, needs, require
 from onesixty.entrypoints.rest.problem_pages import problem_responses
 from onesixty.kit import ids, paging
@@ -63,7 +63,7 @@ class NewKey(BaseModel):
     ]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(keys.SCOPES))]
     test: bool = Field(default=False, description="Its messages go to the simulator")
-    expires_at: Annotated[AwareDatetime | None, Field(description="null: never")] = None
+    expires_at: Annotated[Moment | None, Field(description="null: never")] = None
     account: AccountId = None
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from onesixty.carriers.contract import OutcomeKind, ReceiptState
 from onesixty.entrypoints.rest import answers, send_body
@@ -160,8 +160,8 @@ class Filters(answers.Listing):
     tag: Word | None = None
     reference: Word | None = None
     batch: str | None = None
-    created_after: AwareDatetime | None = None
-    created_before: AwareDatetime | None = None
+    created_after: answers.Moment | None = None
+    created_before: answers.Moment | None = None
     q: Word | None = Field(None, max_length=200, description="Words in the text.")
 
 

@@ -24,6 +24,7 @@ from onesixty.messages.types import Category, SendRequest
 
 BATCH_MOST: Final = 10_000
 METADATA_MOST_BYTES: Final = 4096
+_NO_JSON: Final = (b"NaN", b"Infinity")
 _NUL: Final = b"\\u0000"  # raw control characters are no JSON
 _CATEGORIES: Final = {category.name.lower(): category for category in Category}
 
@@ -236,7 +237,11 @@ def _request(shared: SharedFields, to: str, body: str, reference: str | None) ->
 
 def _read(adapter: TypeAdapter[Any], raw: bytes) -> Any:
     try:
+        if any(word in raw for word in _NO_JSON):
+            orjson.loads(raw)  # strict where pydantic is not
         return adapter.validate_json(raw)
+    except orjson.JSONDecodeError as error:
+        raise Problem("malformed_json", f"Invalid JSON: {error}") from None
     except ValidationError as error:
         raise _problem(error) from None
 

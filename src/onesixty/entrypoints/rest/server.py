@@ -90,6 +90,9 @@ class Server:
         """One request, or the server's lifespan."""
         if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == messages.PATH:
             await self._send_message(scope, receive, send)
+        elif scope["type"] == "http" and "\0" in scope["path"]:  # no database takes it
+            problem = Problem("not_found", "no path has U+0000 in it")
+            await answers.problem(problem, scope["path"])(scope, receive, send)
         else:
             await self.api(scope, receive, send)
 

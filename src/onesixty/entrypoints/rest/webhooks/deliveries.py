@@ -5,9 +5,9 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from onesixty.entrypoints.rest.answers import IDEMPOTENT, JsonRoute, Listing, json, once
+from onesixty.entrypoints.rest.answers import IDEMPOTENT, JsonRoute, Listing, Moment, json, once
 from onesixty.entrypoints.rest.problem_pages import problem_responses
 from onesixty.entrypoints.rest.webhooks.parsing import (
     Here,
@@ -75,10 +75,8 @@ class Replay(BaseModel):
 
     event: Annotated[str | None, Field(description="This one alone, whatever its type")] = None
     events: Annotated[Types | None, Field(description="Of these types")] = None
-    created_after: Annotated[AwareDatetime | None, Field(description="At or after this time")] = (
-        None
-    )
-    created_before: AwareDatetime | None = None
+    created_after: Annotated[Moment | None, Field(description="At or after this time")] = None
+    created_before: Moment | None = None
     failed: Annotated[
         bool, Field(description="Only those that the endpoint never took, given up or not")
     ] = False
