@@ -178,8 +178,8 @@ async def test_a_restarted_server_is_told_again_that_the_process_lives(
 ) -> None:
     """After its connection was lost a node takes its lock again, under its old number."""
     node = await Node.register(url, "another")
-    await walk.ask("INSERT INTO leases (id, node_id, account_ids, message_ids)"
-                   " VALUES ($1, $2, '{}', '{}') RETURNING 1", ids.uuid7(), node.number)  # fmt: skip
+    lease = "INSERT INTO leases (id, node_id, account_ids, message_ids) VALUES ($1, $2, '{}', '{}')"
+    await walk.database.fetch(lease, ids.uuid7(), node.number)
     await node._connection.close()
     await node.keep(url)
     await rescue(walk)

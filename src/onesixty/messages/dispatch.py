@@ -355,7 +355,7 @@ class Dispatcher:
                 pass  # what a claim takes is known only when it ends
         await lane.loop.stop()
         await lane.carrier.stop(drain_seconds)
-        lane.pump()
+        lane.on_room()
         _log.info("lane.closed", carrier=carrier_id)
 
     def is_up(self, carrier_id: int) -> bool:

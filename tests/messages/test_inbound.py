@@ -1,0 +1,176 @@
+"""Inbound messages: joined from their parts however they come, stored before the carrier hears."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from on_file import OnFile
+from onesixty.messages.inbound import INBOX_MOST, PARTS_WAIT
+from onesixty.sms.alphabet import Encoding
+from onesixty.sms.reassembly import GAP, Fragment
+
+from .walk import Walk, somebody_waits
+
+
+def part(number: int, text: str, *, total: int = 3, reference: int = 7) -> Fragment:
+    """One part of a long message."""
+    return Fragment(Encoding.UCS2, text.encode("utf-16-be"), reference, 8, total, number)
+
+
+async def inbox(walk: Walk) -> list[Any]:
+    """What was received, oldest first."""
+    await walk.received()
+    return await walk.database.fetch("SELECT * FROM messages WHERE direction = 1 ORDER BY id")
+
+
+async def bodies(walk: Walk) -> list[str]:
+    """The texts that were received."""
+    return [row["body"] for row in await inbox(walk)]
+
+
+async def test_a_short_message(walk: Walk, on_file: OnFile) -> None:
+    """A message from a handset belongs to the account of its carrier, whose webhooks hear of it."""
+    endpoint = await on_file.endpoint(walk.account, "message.received")
+    walk.carrier.say("Grüße 👋")
+    (row,) = await inbox(walk)
+    assert (row["account_id"], row["carrier_id"]) == (walk.account, walk.carrier.number)
+    assert (row["sender"], row["recipient"]) == ("+447700900999", "+447700900111")
+    assert (row["body"], row["segments"], row["status"]) == ("Grüße 👋", 1, 12)
+    assert row["created_at"] == row["final_at"] == walk.clock.now()
+    assert await walk.ask("SELECT endpoint_id FROM webhook_queue") == endpoint
+    assert await walk.ask("SELECT type FROM events WHERE message_id = $1", row["id"]) == 12
+    assert walk.carrier.acknowledged == [True]
+    assert "InboundReceiver" in walk.hooks
+
+
+@pytest.mark.parametrize("order", [(1, 2, 3), (3, 1, 2), (2, 3, 1)])
+@pytest.mark.parametrize("together", [True, False])
+async def test_parts_in_any_order(walk: Walk, order: tuple[int, ...], together: bool) -> None:
+    """The parts of a long message make one message, in one read or in several."""
+    parts = [part(number, f"<{number}>") for number in order]
+    if together:
+        walk.carrier.say(*parts)
+    for each in () if together else parts:
+        assert await bodies(walk) == []
+        walk.carrier.say(each)
+    assert await bodies(walk) == ["<1><2><3>"]
+    (row,) = await inbox(walk)
+    assert (row["segments"], row["error_code"]) == (3, None)
+    assert await walk.count("inbound_parts") == 0
+    assert walk.carrier.acknowledged == [True] * 3
+
+
+async def test_a_character_cut_in_two(walk: Walk) -> None:
+    """A surrogate pair that was cut between two parts is whole again."""
+    wave = "👋".encode("utf-16-be")
+    halves = [
+        Fragment(Encoding.UCS2, octets, 7, 8, 2, number)
+        for number, octets in ((1, wave[:2]), (2, wave[2:]))
+    ]
+    walk.carrier.say(*halves)
+    assert await bodies(walk) == ["👋"]
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_repeated_parts_count_once(walk: Walk, together: bool) -> None:
+    """A part that comes twice, because its first answer was lost, changes nothing."""
+    parts = [part(1, "a"), part(1, "a"), part(2, "b"), part(1, "a"), part(3, "c")]
+    if together:
+        walk.carrier.say(*parts)
+    for each in () if together else parts:
+        walk.carrier.say(each)
+        await walk.received()
+    assert await bodies(walk) == ["abc"]
+    assert walk.carrier.acknowledged == [True] * 5
+
+
+async def test_messages_do_not_mix(walk: Walk) -> None:
+    """Parts belong together by sender, recipient, reference and number of parts."""
+    walk.carrier.say(part(1, "a1", total=2), part(1, "b1", total=2, reference=8))
+    walk.carrier.say(part(1, "c1", total=2), part(2, "c2", total=2), sender="+447700900998")
+    walk.carrier.say(part(2, "b2", total=2, reference=8), part(2, "a2", total=2))
+    assert sorted(await bodies(walk)) == ["a1a2", "b1b2", "c1c2"]
+
+
+async def test_short_and_long_in_one_read(walk: Walk) -> None:
+    """Whole messages and parts of one read are all stored."""
+    walk.carrier.say("one", part(1, "a", total=2), "two", part(2, "b", total=2))
+    assert sorted(await bodies(walk)) == ["ab", "one", "two"]
+
+
+async def test_a_missing_part_is_shown_as_a_gap(walk: Walk) -> None:
+    """An hour after its last part an incomplete message is shown, with a mark where it lacks."""
+    walk.carrier.say(part(1, "begin "), part(3, " end"))
+    assert await bodies(walk) == []
+    await walk.clock.advance(PARTS_WAIT.total_seconds())
+    await walk.inbound.sweep()
+    assert await bodies(walk) == []
+    await walk.clock.advance(1)
+    await walk.inbound.sweep()
+    (row,) = await inbox(walk)
+    assert row["body"] == f"begin {GAP} end"
+    assert (row["error_code"], row["segments"]) == ("parts_missing", 3)
+    assert await walk.count("inbound_parts") == 0
+    assert await walk.inbound.sweep() is False
+    assert len(await inbox(walk)) == 1
+
+
+async def test_each_part_prolongs_the_wait(walk: Walk) -> None:
+    """The hour begins anew with every part."""
+    for number in (1, 2):
+        walk.carrier.say(part(number, "x"))
+        await walk.received()
+        await walk.clock.advance((PARTS_WAIT - timedelta(minutes=1)).total_seconds())
+        await walk.inbound.sweep()
+    assert await bodies(walk) == []
+    walk.carrier.say(part(3, "x"))
+    assert await bodies(walk) == ["xxx"]
+
+
+async def test_binary_is_shown_as_hexadecimal(walk: Walk) -> None:
+    """Octets that are no text are given as hexadecimal digits, parts joined."""
+    walk.carrier.say(Fragment(Encoding.BINARY, b"\x00\xffA"))
+    walk.carrier.say(*(Fragment(Encoding.BINARY, bytes([n]), 1, 16, 2, n) for n in (1, 2)))
+    assert sorted(await bodies(walk)) == ["00ff41", "0102"]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "octets", "text"),
+    [
+        (Encoding.UCS2, b"\x00a\x00\x00\x00b", "ab"),
+        (Encoding.LATIN1, b"a\x00b", "ab"),
+        (Encoding.UCS2, b"\xd8\x3d", "\ufffd"),
+        (Encoding.UCS2, b"\x00a\x00", "a"),
+    ],
+)
+async def test_what_no_database_takes(
+    walk: Walk, encoding: Encoding, octets: bytes, text: str
+) -> None:
+    """NULs and half characters are left out, lone surrogates replaced: it can be stored."""
+    walk.carrier.say(Fragment(encoding, octets))
+    assert await bodies(walk) == [text]
+
+
+async def test_an_empty_message(walk: Walk) -> None:
+    """A message without text is a message."""
+    walk.carrier.say("")
+    assert await bodies(walk) == [""]
+
+
+async def test_nothing_is_acknowledged_before_it_is_stored(walk: Walk) -> None:
+    """While the database does not commit, the carrier hears nothing."""
+    async with walk.database.write() as tx:
+        await tx.execute("LOCK messages")
+        walk.carrier.say("hello")
+        await somebody_waits(tx)
+        assert walk.carrier.acknowledged == []
+    await walk.received()
+    assert walk.carrier.acknowledged == [True]
+
+
+async def test_beyond_the_inbox_the_carrier_is_asked_to_come_again(walk: Walk) -> None:
+    """When too many wait, further messages are not taken, and the carrier is told so."""
+    walk.carrier.say(*["x"] * (INBOX_MOST + 2))
+    assert walk.carrier.acknowledged == [False] * 2
+    await walk.inbound.gatherer.stop()

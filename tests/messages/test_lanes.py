@@ -1,0 +1,144 @@
+"""Lanes follow the carriers on file."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from on_file import OnFile
+from onesixty.kit import chance
+from onesixty.kit.secrets import Sealer
+from onesixty.messages.lanes import LaneKeeper
+from onesixty.records import carriers
+
+from .scripted import PATIENCE_SECONDS
+from .walk import Walk
+
+
+@pytest.fixture
+async def lanes(walk: Walk, sealer: Sealer) -> AsyncIterator[LaneKeeper]:
+    """The keeper of all lanes; the scripted one is gone."""
+    await walk.dispatcher.close(walk.carrier.number, 0.0)
+    keeper = LaneKeeper(
+        walk.database, walk.keeper, sealer, walk.clock, chance.chance(160), walk.dispatcher
+    )
+    walk.dispatcher.on_change = keeper.changed
+    await follow(walk, keeper)
+    yield keeper
+    await keeper.stop(0.0)
+
+
+async def follow(walk: Walk, lanes: LaneKeeper) -> None:
+    """Let the lanes follow what is on file now."""
+    await walk.keeper.refresh()
+    await lanes.run_once()
+
+
+async def change(walk: Walk, number: int, **fields: Any) -> None:
+    """Change a carrier on file."""
+    async with walk.database.write() as tx:
+        row = await tx.fetchrow("SELECT * FROM carriers WHERE id = $1", number)
+        await carriers.update(tx, Sealer(b"test master key"), row, fields)
+
+
+async def told(walk: Walk) -> list[str]:
+    """What was told of carriers, in order."""
+    rows = await walk.database.fetch(
+        "SELECT type, data FROM events WHERE type IN (40, 41) ORDER BY id"
+    )
+    words = {40: "up", 41: "down"}
+    return [f"{row['data']['carrier']} {words[row['type']]}" for row in rows]
+
+
+async def test_each_carrier_on_file_has_its_lane(walk: Walk, lanes: LaneKeeper) -> None:
+    """Enabled carriers are opened, come up, and messages go through them."""
+    assert set(walk.dispatcher.lanes) == {walk.sandbox, walk.carrier.number}
+    assert {state["status"] for state in lanes.states().values()} == {"up"}
+    message = await walk.send("hello", to="+15005550102")
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while await walk.status(message) != "sent":
+            pass
+
+
+async def test_a_new_carrier_is_opened(walk: Walk, lanes: LaneKeeper, on_file: OnFile) -> None:
+    """A carrier that is added has a lane with the next look; a disabled one has none."""
+    number = await on_file.carrier(walk.account)
+    idle = await on_file.carrier(walk.account, enabled=False)
+    await follow(walk, lanes)
+    assert number in walk.dispatcher.lanes
+    assert idle not in walk.dispatcher.lanes
+
+
+async def test_new_settings_open_it_anew(walk: Walk, lanes: LaneKeeper) -> None:
+    """Other settings need another connection; the old lane is closed."""
+    before = walk.dispatcher.lanes[walk.sandbox]
+    await change(walk, walk.sandbox, settings={"window": 7, "response_seconds": 5})
+    await follow(walk, lanes)
+    after = walk.dispatcher.lanes[walk.sandbox]
+    assert after is not before
+    assert after.carrier.room() == 7
+    assert not before.carrier.is_up()
+
+
+async def test_rate_and_pause_keep_it_connected(walk: Walk, lanes: LaneKeeper) -> None:
+    """A change of rate or pause does not disturb the connection."""
+    lane = walk.dispatcher.lanes[walk.sandbox]
+    await change(walk, walk.sandbox, rate_per_second=5, paused=True)
+    await follow(walk, lanes)
+    assert walk.dispatcher.lanes[walk.sandbox] is lane
+    assert lane.paused
+    assert lane.carrier.is_up()
+    assert not walk.dispatcher.is_up(walk.sandbox)
+    await change(walk, walk.sandbox, rate_per_second=5, paused=False)
+    await follow(walk, lanes)
+    assert walk.dispatcher.is_up(walk.sandbox)
+
+
+@pytest.mark.parametrize("how", ["disabled", "removed"])
+async def test_what_is_out_of_use_is_closed(walk: Walk, lanes: LaneKeeper, how: str) -> None:
+    """A carrier that is disabled or removed loses its lane."""
+    if how == "disabled":
+        await change(walk, walk.sandbox, enabled=False)
+    else:
+        async with walk.database.write() as tx:
+            await carriers.remove(tx, walk.sandbox)
+    await follow(walk, lanes)
+    assert set(walk.dispatcher.lanes) == {walk.carrier.number}
+
+
+async def test_a_carrier_that_cannot_be_built_is_faulty(
+    walk: Walk, lanes: LaneKeeper, on_file: OnFile
+) -> None:
+    """One carrier that cannot be started is shown with its reason and harms no other."""
+    number = await on_file.carrier(walk.account)
+    await walk.ask("UPDATE carriers SET secrets = '\\x00' WHERE id = $1 RETURNING 1", number)
+    unknown = await on_file.carrier(walk.account)
+    await walk.ask("UPDATE carriers SET kind = 'no such kind' WHERE id = $1 RETURNING 1", unknown)
+    await follow(walk, lanes)
+    states = lanes.states()
+    assert (states[number]["status"], states[unknown]["status"]) == ("faulty", "faulty")
+    assert "ONESIXTY_SECRET_KEY" in states[number]["detail"]
+    assert states[walk.sandbox]["status"] == "up"
+    await walk.ask("UPDATE carriers SET secrets = NULL WHERE id = $1 RETURNING 1", number)
+    await follow(walk, lanes)
+    assert lanes.states()[number]["status"] == "up"
+
+
+async def test_ups_and_downs_are_told(walk: Walk, lanes: LaneKeeper) -> None:
+    """A carrier that comes up or goes down is an event of its account."""
+    await lanes.run_once()
+    assert sorted(await told(walk)) == ["main up", "sandbox up"]
+    await change(walk, walk.carrier.number, enabled=False)
+    await follow(walk, lanes)
+    await lanes.run_once()
+    assert (await told(walk))[2:] == ["main down"]
+
+
+async def test_stopping_closes_every_lane(walk: Walk, lanes: LaneKeeper) -> None:
+    """After the stop no lane is open, and none is opened again."""
+    lanes.loop.start()
+    await lanes.stop(1.0)
+    assert walk.dispatcher.lanes == {}
+    lanes.loop.wake()
+    assert walk.dispatcher.lanes == {}
