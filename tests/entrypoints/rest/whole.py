@@ -1,0 +1,111 @@
+"""The whole API on a real socket, over the protocol that `serve` uses, with the walk behind."""
+
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import aiohttp
+import orjson
+import psycopg
+
+from onesixty import app as composition
+from onesixty.kit.clock import SystemClock
+from onesixty.kit.secrets import Sealer
+from onesixty.settings import Settings
+from walk.platform import serving
+
+KEY = "os_live_wholewholewholewhole"
+# What is there to be found, by the path or by the name of its parameter.
+_THERE = {"/v1/carriers/{name}": "sandbox", "/v1/routes/{name}": "all"}
+_THERE_BY_NAME = {"number": "+447700900123", "code": "not_found"}
+_numbers = itertools.count()
+
+
+@dataclass(slots=True)
+class Api:
+    """A running API whose messages go to the sandbox; `there` are the ids of what was made."""
+
+    app: composition.App
+    url: str
+    session: aiohttp.ClientSession
+    openapi: dict[str, Any]
+    there: dict[str, str] = field(default_factory=lambda: dict(_THERE_BY_NAME))
+
+    async def ask(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, Any]:
+        """Status and body of an answer; a body to send is an object, or octets as they are."""
+        sent = {"Authorization": f"Bearer {KEY}"} | (headers or {})
+        data = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
+        async with self.session.request(
+            method, self.url + path, data=data, headers=sent
+        ) as response:
+            raw = await response.read()
+            json = response.content_type.endswith("json")
+            return response.status, orjson.loads(raw) if json else raw
+
+    async def make(self, path: str, body: dict[str, Any]) -> Any:
+        """What a POST that must succeed answers."""
+        status, made = await self.ask("POST", path, body)
+        assert status < 300, made
+        return made
+
+    def filled(self, path: str, words: dict[str, str]) -> str:
+        """A path of the document with these words in their places, and with what is there."""
+        for template, name in _THERE.items():
+            path = path.replace(template, template.replace("{name}", words.get("name", name)))
+        while "{" in path:
+            before, _, rest = path.partition("{")
+            name, _, rest = rest.partition("}")
+            word = words.get(name, self.there.get(name, "none"))
+            path = f"{before}{quote(word, safe='') or '%20'}{rest}"
+        return path
+
+    def schema(self, found: dict[str, Any]) -> dict[str, Any]:
+        """A schema of the document, with what it refers to."""
+        return {**found, "components": self.openapi["components"]}
+
+
+@contextmanager
+def fresh(server_url: str, template: str) -> Iterator[str]:
+    """The URL of a fresh, migrated database."""
+    name = f"{template}_whole_{next(_numbers)}"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        yield urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@asynccontextmanager
+async def whole_api(server_url: str, template: str) -> AsyncIterator[Api]:
+    """The API with something of everything: a message, a batch, a webhook, a key, an account."""
+    settings = Settings(bootstrap_key=KEY, stop_seconds=1.0)
+    with fresh(server_url, template) as database_url:
+        app = await composition.build(settings, database_url, Sealer(b"whole"), SystemClock())
+        await app.start()
+        try:
+            async with serving(app) as url, aiohttp.ClientSession() as session:
+                async with session.get(f"{url}/openapi.json") as response:
+                    api = Api(app, url, session, await response.json())
+                await _fill(api)
+                yield api
+        finally:
+            await app.stop()
+
+
+async def _fill(api: Api) -> None:
+    message = {"to": "+447700900123", "from": "ACME", "body": "Hello"}
+    webhook = {"url": "https://example.com/hook", "events": ["carrier.down"]}
+    made: list[tuple[str, str, dict[str, Any]]] = [
+        ("message_id", "/v1/messages", message),
+        ("batch_id", "/v1/messages/batch", {"messages": [message, {}]}),
+        ("webhook_id", "/v1/webhooks", webhook),
+        ("key_id", "/v1/keys", {"name": "another", "scopes": ["*"]}),
+        ("account_id", "/v1/accounts", {"name": "below"}),
+    ]
+    await api.make("/v1/routes", {"name": "all", "carriers": [{"carrier": "sandbox"}]})
+    for name, path, body in made:
+        api.there[name] = (await api.make(path, body))["id"]
