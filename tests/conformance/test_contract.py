@@ -1,238 +1,206 @@
-"""Every kind of carrier keeps the contract, whatever its far side does."""
+"""What every kind of carrier must do, however its far side behaves."""
 
-from collections import Counter, defaultdict
-from typing import Final
+import asyncio
 
 import pytest
 
 from onesixty.carriers import registry
-from onesixty.carriers.contract import ErrorClass, Outcome, OutcomeKind
-from onesixty.sms.reassembly import Fragment, assemble
+from onesixty.carriers.contract import ErrorClass, OutcomeKind, ReceiptState, Submission
+from onesixty.sms.reassembly import assemble
 
-from .benches import ECHOES, KINDS, WINDOW, Bench, Fault, opened
+from .bench import LONG, LONG_SEGMENTS, Bench, submission
+from .conftest import Connect
+from .peers import PEERS, Behaviour
 
-LONG: Final = "0123456789" * 40  # three parts in the GSM alphabet
-IN_FLIGHT: Final = 5
-LINK_FAULTS: Final = (Fault.LINK_LOST, Fault.HALF_PDU)
-ALLOWED: Final = {
-    Fault.PERFECT: {OutcomeKind.ACCEPTED},
-    Fault.SLOW: {OutcomeKind.ACCEPTED},
-    Fault.DUPLICATES: {OutcomeKind.ACCEPTED},
-    Fault.DROPS: {OutcomeKind.UNKNOWN},
-    Fault.LATE: {OutcomeKind.UNKNOWN},
-    Fault.THROTTLES: {OutcomeKind.DEFERRED},
-    Fault.REFUSES: {OutcomeKind.REFUSED},
-    Fault.LINK_LOST: {OutcomeKind.ACCEPTED, OutcomeKind.DEFERRED, OutcomeKind.UNKNOWN},
-    Fault.HALF_PDU: {OutcomeKind.ACCEPTED, OutcomeKind.DEFERRED, OutcomeKind.UNKNOWN},
+ECHO = "+15005550111"  # of the number table: it replies with the text it got
+KINDS = registry.names()
+CASES = [
+    (kind, behaviour)
+    for kind in KINDS
+    for behaviour in Behaviour
+    if behaviour in PEERS[kind].behaviours
+]
+EXPECTED = {
+    Behaviour.GOOD: {OutcomeKind.ACCEPTED},
+    Behaviour.SLOW: {OutcomeKind.ACCEPTED},
+    Behaviour.REPEATING: {OutcomeKind.ACCEPTED},
+    Behaviour.STAMMERING: {OutcomeKind.ACCEPTED},
+    Behaviour.LATE: {OutcomeKind.ACCEPTED, OutcomeKind.UNKNOWN},
+    Behaviour.FORGETFUL: {OutcomeKind.ACCEPTED, OutcomeKind.UNKNOWN},
+    Behaviour.CONFUSED: {OutcomeKind.ACCEPTED, OutcomeKind.UNKNOWN},
+    Behaviour.SILENT: {OutcomeKind.UNKNOWN},
+    Behaviour.THROTTLING: {OutcomeKind.DEFERRED},
+    Behaviour.SOMETIMES_THROTTLING: {OutcomeKind.ACCEPTED, OutcomeKind.DEFERRED},
+    Behaviour.REFUSING: {OutcomeKind.REFUSED},
 }
-every_kind = pytest.mark.parametrize("kind", registry.names())
 
 
-def having(fault: Fault) -> pytest.MarkDecorator:
-    """The kinds that can play this fault."""
-    return pytest.mark.parametrize("kind", [k for k in registry.names() if fault in KINDS[k].plays])
+def mixed(bench: Bench, count: int) -> list[Submission]:
+    """Short messages, long ones, and rests of long ones."""
+    recipient = bench.peer.recipient
+    kinds = (
+        lambda n: submission(recipient, f"short {n}"),
+        lambda n: submission(recipient, f"{n} {LONG}"),
+        lambda n: submission(recipient, f"{n} {LONG}", accepted=[2]),
+    )
+    return [kinds[n % 3](n) for n in range(count)]
+
+
+def test_every_kind_is_here() -> None:
+    """Each kind of carrier that can be configured has a far side in this suite."""
+    assert set(PEERS) == set(KINDS)
+
+
+@pytest.mark.parametrize(("kind", "behaviour"), CASES)
+async def test_exactly_one_outcome(connect: Connect, kind: str, behaviour: Behaviour) -> None:
+    """Whatever the far side does, each submission is reported once, and once more if late."""
+    bench = await connect(kind, behaviour)
+    await bench.send(*mixed(bench, 15))
+    kinds = {outcome[0].kind for outcome in bench.outcomes.values()}
+    assert kinds == EXPECTED.get(behaviour, kinds)
+    await bench.carrier.stop(1.0)
+    bench.check()
+    assert bench.carrier.room() == 0
+
+
+@pytest.mark.parametrize("kind", [kind for kind, each in CASES if each is Behaviour.LATE])
+async def test_late_answers_are_told_once(connect: Connect, kind: str) -> None:
+    """An answer after the wait was given up is reported as late, and ends the doubt."""
+    bench = await connect(kind, Behaviour.LATE)
+    await bench.send(*mixed(bench, 9))
+    await bench.until(lambda: {one.kind for one in bench.final()} == {OutcomeKind.ACCEPTED})
+    bench.check()
+    assert max(len(reported) for reported in bench.outcomes.values()) == 2
+    assert len({part.match_key for part in bench.parts()}) == len(bench.parts())
 
 
 @pytest.mark.parametrize(
-    ("kind", "fault"), [(kind, fault) for kind in registry.names() for fault in KINDS[kind].plays]
+    ("behaviour", "error_class", "counts"),
+    [
+        (Behaviour.THROTTLING, ErrorClass.THROTTLE, False),
+        (Behaviour.REFUSING, ErrorClass.RECIPIENT, True),
+        (Behaviour.SILENT, ErrorClass.CARRIER, True),
+    ],
 )
-async def test_each_submission_has_exactly_one_outcome(kind: str, fault: Fault) -> None:
-    """Each submission is reported once, as the fault allows, and none is retried that was taken."""
-    async with opened(kind, fault) as bench:
-        sent = [bench.submission(f"Hello {n}") for n in range(IN_FLIGHT)]
-        bench.submit(*sent)
-        await bench.until(lambda: len(first(bench)) >= IN_FLIGHT)
-        await bench.carrier.stop(0.0)
-        ends = first(bench)
-        assert Counter(one.submission.message_id for one in ends) == Counter(
-            one.message_id for one in sent
-        )
-        assert {one.kind for one in ends} <= ALLOWED[fault]
-        safe = (OutcomeKind.DEFERRED, OutcomeKind.REFUSED)
-        assert not bench.taken() & {one.submission.body for one in ends if one.kind in safe}
-        assert_numbered(bench.outcomes)
+@pytest.mark.parametrize("kind", KINDS)
+async def test_failures_say_whose_fault_they_are(
+    connect: Connect, kind: str, behaviour: Behaviour, error_class: str, counts: bool
+) -> None:
+    """Throttling costs no attempt and names its wait; refused numbers are no fault of a carrier."""
+    bench = await connect(kind, behaviour)
+    await bench.send(*mixed(bench, 3))
+    for outcome in bench.final():
+        assert (outcome.error_class, outcome.counts_as_attempt) == (error_class, counts)
+        assert (outcome.retry_after_seconds is not None) is (not counts)
 
 
-@pytest.mark.parametrize(
-    ("kind", "fault"),
-    [(k, f) for k in registry.names() for f in LINK_FAULTS if f in KINDS[k].plays],
-)
-async def test_a_lost_link_leaves_what_was_taken_in_doubt(kind: str, fault: Fault) -> None:
-    """A submit whose answer was lost with the link is unknown, though the far side has it."""
-    async with opened(kind, fault) as bench:
-        bench.submit(*[bench.submission(f"Hello {n}") for n in range(IN_FLIGHT)])
-        await bench.until(lambda: len(bench.outcomes) == IN_FLIGHT)
-        doubt = {o.submission.body for o in bench.outcomes if o.kind is OutcomeKind.UNKNOWN}
-        assert doubt & bench.taken()
+@pytest.mark.parametrize(("kind", "behaviour"), CASES)
+async def test_stop_leaves_nothing_open(connect: Connect, kind: str, behaviour: Behaviour) -> None:
+    """A stop in the middle of it all reports whatever is in flight."""
+    bench = await connect(kind, behaviour)
+    bench.submit(*mixed(bench, 15))  # more than its window
+    await bench.carrier.stop(0.0)
+    bench.check()
+    assert not bench.carrier.is_up()
+    assert bench.carrier.room() == 0
 
 
-@having(Fault.DUPLICATES)
-async def test_a_second_answer_changes_nothing(kind: str) -> None:
-    """An answer that comes twice is reported once, also when later answers have followed it."""
-    async with opened(kind, Fault.DUPLICATES) as bench:
-        bench.submit(bench.submission())
-        await bench.until(lambda: bool(bench.outcomes))
-        bench.submit(bench.submission())
-        await bench.until(lambda: len(bench.outcomes) >= 2)
-        await bench.carrier.stop(1.0)
-        assert [one.late for one in bench.outcomes] == [False, False]
+@pytest.mark.parametrize("kind", KINDS)
+async def test_stop_waits_for_answers(connect: Connect, kind: str) -> None:
+    """With time to drain, what is answered in that time is not in doubt."""
+    bench = await connect(kind, Behaviour.GOOD)
+    bench.submit(*(submission(bench.peer.recipient, f"{n}") for n in range(5)))
+    await asyncio.sleep(0)  # so that they leave
+    await bench.carrier.stop(10.0)
+    bench.check()
+    assert {outcome.kind for outcome in bench.final()} == {OutcomeKind.ACCEPTED}
 
 
-@having(Fault.THROTTLES)
-async def test_throttling_costs_no_attempt(kind: str) -> None:
-    """A throttled submission is deferred for a while and keeps its attempt."""
-    async with opened(kind, Fault.THROTTLES) as bench:
-        bench.submit(bench.submission())
-        await bench.until(lambda: bool(bench.outcomes))
-        end = bench.outcomes[0]
-        assert (end.kind, end.error_class) == (OutcomeKind.DEFERRED, ErrorClass.THROTTLE)
-        assert not end.counts_as_attempt
-        assert end.retry_after_seconds
-        assert_nothing_to_match(end)
+@pytest.mark.parametrize("kind", KINDS)
+async def test_while_it_is_down(connect: Connect, kind: str) -> None:
+    """A carrier that is stopped has no room, and what it is given all the same is reported."""
+    bench = await connect(kind, Behaviour.GOOD)
+    await bench.carrier.stop(0.0)
+    bench.submit(*mixed(bench, 3))
+    await bench.until(bench.is_idle)
+    bench.check()
+    assert {outcome.kind for outcome in bench.final()} == {OutcomeKind.DEFERRED}
+    assert not any(outcome.counts_as_attempt for outcome in bench.final())
 
 
-@having(Fault.REFUSES)
-async def test_a_refusal_tells_the_code(kind: str) -> None:
-    """A refused recipient is told in the carrier's own code and not held against the carrier."""
-    async with opened(kind, Fault.REFUSES) as bench:
-        bench.submit(bench.submission())
-        await bench.until(lambda: bool(bench.outcomes))
-        end = bench.outcomes[0]
-        assert (end.kind, end.error_class) == (OutcomeKind.REFUSED, ErrorClass.RECIPIENT)
-        assert end.code == bench.refusal_code
-        assert_nothing_to_match(end)
+@pytest.mark.parametrize("kind", KINDS)
+async def test_room_comes_back(connect: Connect, kind: str) -> None:
+    """When all is answered the whole window is free again, and it was full before."""
+    bench = await connect(kind, Behaviour.GOOD)
+    whole = bench.carrier.room()
+    bench.submit(*(submission(bench.peer.recipient, f"{n}") for n in range(whole)))
+    assert bench.carrier.room() == 0
+    await bench.until(lambda: bench.carrier.room() == whole)
+    bench.check()
 
 
-@having(Fault.LATE)
-async def test_a_late_answer_is_reported_once_more(kind: str) -> None:
-    """The answer to a submission in doubt is reported once, marked as late."""
-    async with opened(kind, Fault.LATE) as bench:
-        bench.submit(bench.submission())
-        await bench.until(lambda: len(bench.outcomes) == 2)
-        await bench.carrier.stop(1.0)
-        assert [(one.kind, one.late) for one in bench.outcomes] == [
-            (OutcomeKind.UNKNOWN, False),
-            (OutcomeKind.ACCEPTED, True),
+@pytest.mark.parametrize("kind", KINDS)
+async def test_parts_have_ids_of_their_own(connect: Connect, kind: str) -> None:
+    """Every accepted part is numbered and has an id that no other has."""
+    bench = await connect(kind, Behaviour.GOOD)
+    await bench.send(*mixed(bench, 12))
+    parts = bench.parts()
+    assert len(parts) == 4 * (1 + LONG_SEGMENTS + LONG_SEGMENTS - 1)
+    assert len({part.carrier_message_id for part in parts}) == len(parts)
+    assert len({part.match_key for part in parts}) == len(parts)
+    assert all(part.match_key for part in parts)
+    for outcome in bench.final():
+        one = outcome.submission
+        assert [part.part for part in outcome.parts] == [
+            number for number in range(1, one.segments + 1) if number not in one.accepted
         ]
+        assert (outcome.parts_total or one.segments) == one.segments
 
 
-@every_kind
-async def test_a_long_message_reports_every_part_and_its_receipts_match(kind: str) -> None:
-    """Every part has a number and a key of its own, and each key comes back in a receipt."""
-    async with opened(kind) as bench:
-        bench.submit(bench.submission(LONG, segments=3))
-        await bench.until(lambda: len(bench.receipts) >= 3 and bool(bench.outcomes))
-        (end,) = bench.outcomes
-        assert [part.part for part in end.parts] == [1, 2, 3]
-        assert end.parts_total in (0, 3)
-        assert_numbered(bench.outcomes)
-        told = {key for one in bench.receipts for key in one.match_keys}
-        assert told == {part.match_key for part in end.parts}
+@pytest.mark.parametrize("kind", KINDS)
+async def test_receipts_have_the_keys_of_their_parts(connect: Connect, kind: str) -> None:
+    """Each accepted part gets its receipt, with a key by which it is matched."""
+    bench = await connect(kind, Behaviour.GOOD)
+    await bench.send(*mixed(bench, 6))
+    keys = {part.match_key for part in bench.parts()}
+    await bench.until(lambda: len(bench.receipts) >= len(keys))
+    assert {receipt.match_keys[0] for receipt in bench.receipts} == keys
+    assert {receipt.state for receipt in bench.receipts} == {ReceiptState.DELIVERED}
+    for receipt in bench.receipts:
+        assert receipt.carrier_id == 1
+        assert bench.peer.recipient[1:] in receipt.sender
+        assert receipt.raw
 
 
-@every_kind
-async def test_only_missing_parts_are_sent_again(kind: str) -> None:
-    """A submission with parts accepted earlier sends and reports only the others."""
-    async with opened(kind) as bench:
-        bench.submit(bench.submission(LONG, segments=3, accepted=(1, 3), attempt=2))
-        await bench.until(lambda: bool(bench.outcomes))
-        (end,) = bench.outcomes
-        assert [part.part for part in end.parts] == [2]
-        assert end.parts_total in (0, 3)
-        assert end.kind is OutcomeKind.ACCEPTED
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_was_not_stored_comes_again(connect: Connect, kind: str) -> None:
+    """A receipt that is not acknowledged is brought once more."""
+    bench = await connect(kind, Behaviour.GOOD)
+    bench.stores = False
+    await bench.send(submission(bench.peer.recipient))
+    await bench.until(lambda: len(bench.receipts) >= 1)
+    bench.stores = True
+    await bench.until(lambda: len(bench.receipts) >= 2)
+    first, second = bench.receipts[0], bench.receipts[-1]
+    assert (first.match_keys, first.state) == (second.match_keys, second.state)
 
 
-@every_kind
-async def test_a_receipt_comes_again_until_it_is_stored(kind: str) -> None:
-    """A receipt acknowledged with False comes again; one acknowledged with True does not."""
-    async with opened(kind) as bench:
-        seen: Counter[str] = Counter()
-
-        def stores(receipt: object) -> bool:
-            key = bench.receipts[-1].match_keys[0]
-            seen[key] += 1
-            return key != next(iter(seen)) or seen[key] > 1
-
-        bench.stores = stores
-        bench.submit(bench.submission("Hello 1"), bench.submission("Hello 2"))
-        await bench.until(lambda: max(seen.values(), default=0) == 2 and len(seen) == 2)
-        assert list(seen.values()) == [2, 1]
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("text", ["a reply", LONG])
+async def test_messages_from_handsets(connect: Connect, kind: str, text: str) -> None:
+    """What a handset sends comes with its addresses as E.164, whole or in parts."""
+    bench = await connect(kind, Behaviour.GOOD)
+    await bench.send(submission(ECHO, text))
+    await bench.until(lambda: sum(1 / one.fragment.total for one in bench.inbounds) > 0.99)
+    assert assemble(one.fragment for one in bench.inbounds).text == text
+    assert {one.sender for one in bench.inbounds} == {ECHO}
+    assert {(one.carrier_id, one.recipient) for one in bench.inbounds} == {(1, "ACME")}
 
 
-@every_kind
-async def test_stopping_finishes_what_is_in_flight(kind: str) -> None:
-    """A stop that may drain waits for the answers, and nothing is left to report afterwards."""
-    slow = Fault.SLOW if Fault.SLOW in KINDS[kind].plays else Fault.PERFECT
-    async with opened(kind, slow) as bench:
-        bench.submit(*[bench.submission() for _ in range(IN_FLIGHT)])
-        await bench.in_flight()
-        assert len(bench.outcomes) < IN_FLIGHT
-        await bench.carrier.stop(5.0)
-        assert [one.kind for one in bench.outcomes] == [OutcomeKind.ACCEPTED] * IN_FLIGHT
-        assert bench.carrier.room() == 0
-
-
-@having(Fault.DROPS)
-async def test_stopping_gives_up_what_is_never_answered(kind: str) -> None:
-    """What has no answer when the time to drain is over is reported as unknown."""
-    async with opened(kind, Fault.DROPS) as bench:
-        bench.submit(*[bench.submission(f"Hello {n}") for n in range(IN_FLIGHT)])
-        await bench.in_flight()
-        await bench.carrier.stop(0.05)
-        assert [one.kind for one in bench.outcomes] == [OutcomeKind.UNKNOWN] * IN_FLIGHT
-
-
-@every_kind
-async def test_room_is_never_negative_and_comes_back(kind: str) -> None:
-    """More than the window leaves room at zero; once all is answered the whole window is free."""
-    async with opened(kind) as bench:
-        await bench.until(lambda: bench.carrier.room() == WINDOW)
-        bench.submit(*[bench.submission() for _ in range(WINDOW + 3)])
-        assert bench.carrier.room() == 0
-        await bench.until(lambda: len(bench.outcomes) == WINDOW + 3)
-        await bench.until(lambda: bench.carrier.room() == WINDOW)
-
-
-@every_kind
-async def test_inbound_messages_arrive_with_their_text(kind: str) -> None:
-    """A short and a long reply arrive, whole, from the handset to the number that wrote to it."""
-    async with opened(kind) as bench:
-        bench.submit(
-            bench.submission("Hello", recipient=ECHOES),
-            bench.submission(LONG, recipient=ECHOES, segments=3),
-        )
-        await bench.until(lambda: set(whole(bench)) == {"Hello", LONG})
-        assert {(one.sender, one.recipient) for one in bench.inbounds} == {
-            (ECHOES, "+4915100000001")
-        }
-
-
-def first(bench: Bench) -> list[Outcome]:
-    """Outcomes other than late ones."""
-    return [one for one in bench.outcomes if not one.late]
-
-
-def whole(bench: Bench) -> list[str]:
-    """The inbound texts whose parts are all there."""
-    groups: dict[object, list[Fragment]] = defaultdict(list)
-    for place, one in enumerate(bench.inbounds):
-        groups[one.fragment.key if one.fragment.total > 1 else place].append(one.fragment)
-    joined = [assemble(pieces) for pieces in groups.values()]
-    return [one.text for one in joined if not one.missing]
-
-
-def assert_numbered(outcomes: list[Outcome]) -> None:
-    """Parts are numbered from 1 and once each; ids and keys of accepted parts are all unique."""
-    for one in outcomes:
-        numbers = [part.part for part in one.parts]
-        assert len(set(numbers)) == len(numbers)
-        assert min(numbers, default=1) >= 1
-    accepted = [p for one in outcomes for p in one.parts if p.kind is OutcomeKind.ACCEPTED]
-    assert all(part.carrier_message_id and part.match_key for part in accepted)
-    assert len({part.carrier_message_id for part in accepted}) == len(accepted)
-    assert len({part.match_key for part in accepted}) == len(accepted)
-
-
-def assert_nothing_to_match(end: Outcome) -> None:
-    """A part that the carrier did not take has no id."""
-    assert not [part for part in end.parts if part.carrier_message_id or part.match_key]
+@pytest.mark.parametrize("kind", KINDS)
+async def test_it_describes_itself(connect: Connect, kind: str) -> None:
+    """The live state says whether it is up, and changes with the stop."""
+    bench = await connect(kind, Behaviour.GOOD)
+    assert bench.carrier.state()["status"] == "up"
+    await bench.carrier.stop(0.0)
+    assert bench.carrier.state()["status"] == "down"

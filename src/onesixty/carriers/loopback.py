@@ -7,6 +7,7 @@ bill.
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
@@ -89,6 +90,9 @@ class LoopbackCarrier:
     def submit(self, batch: Sequence[Submission], report: Report) -> None:
         """Answer in the next turn of the loop."""
         for one in batch:
+            if self._events is None:
+                report(_not_connected(one, self._clock.now()))
+                continue
             self._play(one, scenario_for(one.recipient, one.body), report)
 
     def state(self) -> dict[str, Any]:
@@ -198,6 +202,20 @@ class LoopbackCarrier:
 
         timer = asyncio.get_running_loop().call_later(seconds, run)
         self._timers.add(timer)
+
+
+def _not_connected(one: Submission, now: datetime) -> Outcome:
+    return Outcome(
+        one,
+        OutcomeKind.DEFERRED,
+        now,
+        now,
+        error_code="not_connected",
+        error_class=ErrorClass.CARRIER,
+        detail="the carrier is not connected",
+        retry_after_seconds=1.0,
+        counts_as_attempt=False,
+    )
 
 
 SPEC: Final = CarrierSpec(
