@@ -25,6 +25,7 @@ from onesixty.smpp.codec import EncodeError
 from onesixty.smpp.link import Link
 from onesixty.smpp.pdus import Pdu
 from onesixty.smpp.statuses import Status, StatusClass, name_of, remark_on, rule_for
+from onesixty.sms.segments import SegmentationError
 
 _log = structlog.get_logger()
 NOT_BOUND_RETRY_SECONDS: Final = 1.0
@@ -80,12 +81,18 @@ class SmppCarrier:
         """Hand every part to the client; it writes once for all of them."""
         now = self._clock.now()
         for one in batch:
-            pdus = self._pdus.submits(one, now)
-            flight = _Flight(one, list(pdus), self, report, now)
             try:
-                self._client.submit(list(pdus.values()), flight.on_answer)
-            except EncodeError as error:
-                flight.refuse(str(error))
+                self._send(one, report, now)
+            except (EncodeError, SegmentationError) as error:
+                report(_not_encodable(one, now, str(error)))
+
+    def _send(self, one: Submission, report: Report, now: datetime) -> None:
+        pdus = self._pdus.submits(one, now)
+        if pdus:
+            flight = _Flight(one, list(pdus), self, report, now)
+            self._client.submit(list(pdus.values()), flight.on_answer)
+        else:  # the carrier has every part already
+            report(Outcome(one, OutcomeKind.ACCEPTED, now, now))
 
     def state(self) -> dict[str, Any]:
         """Every bind, and whether any is up."""
@@ -235,15 +242,17 @@ class _Flight:
         outcome.late, self._unknown = self._unknown, outcome.kind is OutcomeKind.UNKNOWN
         self._report(outcome)
 
-    def refuse(self, detail: str) -> None:
-        """It has no encoding as a PDU."""
-        now = self._carrier._clock.now()
-        self._report(
-            Outcome(
-                self.submission, OutcomeKind.REFUSED, now, now, error_code="not_encodable",
-                error_class=ErrorClass.CONTENT, detail=detail,
-            )
-        )  # fmt: skip
+
+def _not_encodable(one: Submission, now: datetime, detail: str) -> Outcome:
+    return Outcome(
+        one,
+        OutcomeKind.REFUSED,
+        now,
+        now,
+        error_code="not_encodable",
+        error_class=ErrorClass.CONTENT,
+        detail=detail,
+    )
 
 
 def _refused(outcome: Outcome, answer: Answer) -> None:
