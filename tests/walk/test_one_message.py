@@ -1,5 +1,6 @@
 """One message from the door to the handset and back, in all its kinds."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -187,6 +188,19 @@ async def test_repeated_key(walk: Walk) -> None:
     assert answers[0].body == answers[1].body == answers[2].body
     other = await walk.ask("POST", "/v1/messages", body | {"body": "two"}, headers=headers)
     assert (other.status, other.body["code"]) == (409, "idempotency_conflict")
+    await walk.hooks.end(answers[0].body["id"])
+    assert len(got(walk.smsc)) == 1
+
+
+async def test_repeated_at_once(walk: Walk) -> None:
+    """Of many requests with one key at the same moment one is the first; all get its answer."""
+    body = {"to": HANDSET, "from": "ACME", "body": "once"}
+    headers = {"Idempotency-Key": "all at once"}
+    answers = await asyncio.gather(
+        *[walk.ask("POST", "/v1/messages", body, headers=headers) for _ in range(20)]
+    )
+    assert {(one.status, one.body["id"]) for one in answers} == {(202, answers[0].body["id"])}
+    assert sum("idempotency-replayed" not in one.headers for one in answers) == 1
     await walk.hooks.end(answers[0].body["id"])
     assert len(got(walk.smsc)) == 1
 
