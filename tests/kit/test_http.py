@@ -49,6 +49,13 @@ INTERNAL = [
     "http://[::ffff:127.0.0.1]/",
     "http://[::ffff:10.0.0.1]/",
     "http://[::ffff:7f00:1]/",
+    "http://[::127.0.0.1]/",
+    "http://[2002:7f00:1::]/",
+    "http://[2002:a00:1::1]/",
+    "http://[64:ff9b::127.0.0.1]/",
+    "http://[64:ff9b::a9fe:a9fe]/",
+    "http://[64:ff9b:1::10.0.0.1]/",
+    "http://[fec0::1]/",
 ]
 # Forms of 127.0.0.1 that `inet_aton` takes: they are no addresses to us, so they are resolved.
 ODD = ["2130706433", "0x7f000001", "0177.0.0.1", "017700000001", "127.1", "0x7f.1", "127.0.1"]

@@ -1,5 +1,6 @@
 """Monthly parts: made ahead over the end of a year, repeatable, each row in the right one."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -41,6 +42,17 @@ async def test_what_is_there_is_left_alone(database: Database) -> None:
         made = await partitions.ensure(tx, NOVEMBER, months=3)
         assert sorted(made) == sorted(f"{table}_2041_01" for table in partitions.TABLES)
         assert await tx.fetchval("SELECT count(*) FROM events_2040_11") == 1
+
+
+async def test_processes_that_start_at_once_share_the_work(database: Database) -> None:
+    """However many make the parts of a new month at once, each part is made once."""
+
+    async def start() -> list[str]:
+        async with database.write() as tx:
+            return await partitions.ensure(tx, NOVEMBER, months=1)
+
+    made = await asyncio.gather(*(start() for _ in range(4)))
+    assert sorted(map(len, made)) == [0, 0, 0, len(partitions.TABLES)]
 
 
 @pytest.mark.parametrize(
