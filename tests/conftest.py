@@ -29,13 +29,16 @@ from onesixty.storage.migrate import migrate
 
 _DIRECTORY = "ONESIXTY_TEST_DIRECTORY"
 _GIVEN = "ONESIXTY_TEST_DATABASE_URL"
+_ROOM_BYTES = 4_000_000_000  # a run keeps a tenth of it
 _numbers = itertools.count()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """The controlling process makes the folder of the run; the workers inherit its name."""
     if not hasattr(config, "workerinput"):
-        os.environ[_DIRECTORY] = tempfile.mkdtemp(prefix="onesixty-tests-")
+        directory = tempfile.mkdtemp(prefix="onesixty-tests-", dir=_roomy_memory())
+        Path(directory).chmod(0o755)  # the user that serves the database of root gets there
+        os.environ[_DIRECTORY] = directory
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -117,6 +120,13 @@ def named(server_url: str, database: str) -> str:
     """The URL of another database on the same server."""
     parts = urlsplit(server_url)
     return urlunsplit((parts.scheme, parts.netloc, f"/{database}", parts.query, parts.fragment))
+
+
+def _roomy_memory() -> Path | None:
+    """A folder in memory, where a copy of a database takes a tenth of the time, if there is one."""
+    memory = Path("/dev/shm")
+    usable = memory.is_dir() and os.access(memory, os.W_OK)
+    return memory if usable and shutil.disk_usage(memory).free > _ROOM_BYTES else None
 
 
 def _run(server_url: str, statement: str) -> None:

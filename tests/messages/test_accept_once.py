@@ -138,15 +138,13 @@ async def test_a_key_is_free_again_after_a_day(walk: Walk) -> None:
 async def test_a_caller_who_leaves_harms_nobody(walk: Walk) -> None:
     """A request whose caller is gone before the answer is known does not harm its neighbours."""
     await once(walk, claimed(walk))
-    gathered = [
-        asyncio.ensure_future(once(walk, claimed(walk))),
-        asyncio.ensure_future(walk.send()),
-    ]
     async with walk.database.write() as tx:
         await tx.execute("LOCK idempotency_keys")  # holds the batch up in the middle of its work
+        leaving = asyncio.ensure_future(once(walk, claimed(walk)))
+        staying = asyncio.ensure_future(walk.send())
         await somebody_waits(tx)
-        gathered[0].cancel()
-    assert isinstance(await gathered[1], Message)
+        leaving.cancel()
+    assert isinstance(await staying, Message)
 
 
 async def test_a_crowd_of_repeats_is_one_batch(walk: Walk) -> None:
