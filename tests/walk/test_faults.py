@@ -4,9 +4,11 @@ from collections import Counter
 
 import pytest
 
+from onesixty.kit import ids
+from onesixty.kit.clock import SystemClock
 from onesixty.simulator.faults import parse_faults
 
-from .platform import Walk
+from .platform import Walk, until
 from .traffic import all_ended, handsets, send_all, taken
 
 
@@ -104,3 +106,21 @@ async def test_throttled(walk: Walk) -> None:
     assert walk.smsc.statistics.throttled > 0
     assert taken(walk.smsc) == dict.fromkeys(handsets(60), 1)
     assert {(await walk.message(one))["attempts"] for one in messages} == {1}
+
+
+async def test_claim_whose_answer_was_lost(walk: Walk) -> None:
+    """What was claimed by a statement whose answer never came is found again, and sent once."""
+    await walk.post("/v1/carriers/acme/pause")
+    await until(lambda: walk.lane("acme").paused)
+    messages = await send_all(walk, 10)
+    await walk.rows(
+        "WITH taken AS (DELETE FROM queue RETURNING account_id, message_id), leased AS ("
+        " INSERT INTO leases"
+        " SELECT $1, $2, array_agg(account_id), array_agg(message_id) FROM taken)"
+        " UPDATE messages m SET status = 3 FROM taken WHERE m.id = taken.message_id",
+        ids.uuid7(int((SystemClock().now().timestamp() - 10) * 1000)),
+        walk.app.node.number,
+    )
+    await walk.post("/v1/carriers/acme/resume")
+    assert await all_ended(walk, messages) == {"delivered": 10}
+    assert taken(walk.smsc) == dict.fromkeys(handsets(10), 1)

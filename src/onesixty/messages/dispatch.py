@@ -268,16 +268,20 @@ class Lane:
     async def _claim(self, count: int) -> list[Submission]:
         self._held += count
         lease_id = ids.uuid7()
+        self._d.leases.begin(lease_id)
         try:
             rows = await self._d.database.fetch(
                 CLAIM, self.carrier_id, self._d.clock.now(), count, lease_id, self._d.node_number
             )
         except BaseException:
             self._held -= count
+            self._d.leases.drop(lease_id)
             raise
         self._held -= count - len(rows)
         if rows:
             self._d.leases.open(lease_id, len(rows))
+        else:
+            self._d.leases.drop(lease_id)
         claimed = [submission(_message(row), lease_id, row["accepted"] or ()) for row in rows]
         claimed.sort(key=lambda one: one.message_id)
         return claimed

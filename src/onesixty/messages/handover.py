@@ -103,6 +103,8 @@ class Storing:
 
     def undo(self) -> None:
         """Nothing was stored: give every place back."""
+        for lease_id, _ in self._leased:
+            self._handover.leases.drop(lease_id)
         for message in self._messages:
             self._give_back(message)
 
@@ -125,6 +127,7 @@ class Storing:
         leased = [message for message in messages if message.status is Status.SENDING]
         if leased:
             self._leased.append((lease_id, leased))
+            self._handover.leases.begin(lease_id)
         return store.insert_arguments(messages, lease_id, self._handover.node_number)
 
     def _give_back(self, message: Message) -> None:

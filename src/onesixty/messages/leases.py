@@ -18,7 +18,7 @@ from onesixty.messages import store
 from onesixty.messages.states import Cause, Status, sql_next
 from onesixty.storage.database import Database
 
-ORPHAN_AGE = timedelta(seconds=60)
+ORPHAN_AGE = timedelta(seconds=5)  # more than the clock may be set back
 LOCK_SPACE = 160  # first key of the advisory locks of nodes
 
 
@@ -28,9 +28,19 @@ class LeaseBook:
     def __init__(self) -> None:
         self._open: dict[UUID, int] = {}
         self._closing: set[UUID] = set()
+        self._writing: set[UUID] = set()
+
+    def begin(self, lease_id: UUID) -> None:
+        """A row of this lease is being written."""
+        self._writing.add(lease_id)
+
+    def drop(self, lease_id: UUID) -> None:
+        """Nothing was written, as far as is known: should the row be there, it is an orphan."""
+        self._writing.discard(lease_id)
 
     def open(self, lease_id: UUID, count: int) -> None:
         """This many messages are out under the lease."""
+        self._writing.discard(lease_id)
         self._open[lease_id] = count
 
     def close(self, lease_ids: Iterable[UUID]) -> list[UUID]:
@@ -52,7 +62,7 @@ class LeaseBook:
 
     def known(self) -> list[UUID]:
         """All whose rows this process accounts for."""
-        return [*self._open, *self._closing]
+        return [*self._open, *self._closing, *self._writing]
 
     def __len__(self) -> int:
         """Leases that are out."""
@@ -143,7 +153,7 @@ async def requeue_orphans(
 
     Returns the carriers that have it waiting. When the connection breaks in the moment of a commit,
     the process takes it for failed although it was not. Such messages were never handed to a
-    carrier. A lease of this process that is a minute old and not in the book is one.
+    carrier. A lease of this process that is not in the book is one, once it is some seconds old.
     """
     before = ids.first_at(now - ORPHAN_AGE)
     rows = await database.fetch(_ORPHANS, node_number, before, book.known(), now)
