@@ -1,11 +1,14 @@
 """One message from the door to the handset and back, in all its kinds."""
 
 import asyncio
+import itertools
 from datetime import timedelta
 from typing import Any
 
 from onesixty.kit.clock import SystemClock
+from onesixty.simulator.inbound import PartOrder
 from onesixty.simulator.smsc import Smsc
+from onesixty.sms.segments import Concatenation
 
 from .platform import Walk, until
 
@@ -128,21 +131,22 @@ async def test_expired_in_line(walk: Walk) -> None:
 
 
 async def test_inbound(walk: Walk) -> None:
-    """What a handset writes, however long, is told by an event and found in the list."""
-    walk.smsc.receive_from(HANDSET, "+14155550100", LONG)
-    walk.smsc.receive_from("+14155550111", "+14155550100", "Привет 👋")
-    told = {one["from"]: one for one in await walk.hooks.inbound(2)}
-    assert told[HANDSET]["body"] == LONG
-    assert told["+14155550111"]["body"] == "Привет 👋"
+    """What handsets write, in whatever parts it comes, is told by events and found in the list."""
+    ours = "+14155550100"
+    written = {HANDSET: LONG, "+14155550111": "Привет 👋", "+14155550112": LONG * 2}
+    written |= {"+14155550113": "👋" * 200, "+14155550114": "short"}
+    orders = [PartOrder.IN_ORDER, PartOrder.SHUFFLED, PartOrder.REPEATED]
+    for (handset, text), order in zip(written.items(), itertools.cycle(orders), strict=False):
+        long = Concatenation.SAR if order is PartOrder.SHUFFLED else Concatenation.UDH8
+        walk.smsc.receive_from(handset, ours, text, long=long, order=order)
+    told = await walk.hooks.inbound(len(written))
+    assert {one["from"]: one["body"] for one in told} == written
     listed = (await walk.get("/v1/messages?direction=inbound"))["data"]
-    assert {one["id"]: one for one in listed} == {one["id"]: one for one in told.values()}
+    assert {one["id"]: one for one in listed} == {one["id"]: one for one in told}
     for one in listed:
-        assert (one["status"], one["direction"], one["to"]) == (
-            "received",
-            "inbound",
-            "+14155550100",
-        )
+        assert (one["status"], one["direction"], one["to"]) == ("received", "inbound", ours)
     assert (await walk.get("/v1/messages?direction=outbound"))["data"] == []
+    assert await walk.rows("SELECT * FROM inbound_parts") == []
 
 
 async def test_callback(walk: Walk) -> None:
