@@ -126,6 +126,7 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     dispatcher.on_receipts, dispatcher.on_inbound = receiver.put, inbound.put
     settler.look = reconciler.look = dispatcher.look
     receiver.parked = reconciler.parked
+    receiver.one_account = reconciler.one_account = lanes.one_account
     dispatcher.on_change = lanes.changed
     for part in (settler, receiver, inbound, reconciler):
         part.wake_webhooks = deliverer.wake

@@ -142,3 +142,22 @@ async def test_stopping_closes_every_lane(walk: Walk, lanes: LaneKeeper) -> None
     assert walk.dispatcher.lanes == {}
     lanes.loop.wake()
     assert walk.dispatcher.lanes == {}
+
+
+async def test_carriers_that_are_one_account_are_known(
+    walk: Walk, lanes: LaneKeeper, on_file: OnFile
+) -> None:
+    """Those of one owner with the same host and system_id; the sandbox is nobody's twin."""
+    here = {"host": "smsc.example", "system_id": "acme"}
+    stranger = await on_file.account("stranger")
+    one, two, _, _ = [
+        await on_file.carrier(account, kind="smpp", settings=settings, enabled=False)
+        for account, settings in [
+            (walk.account, {**here, "window": 1}),
+            (walk.account, {**here, "window": 2}),
+            (walk.account, {**here, "system_id": "other"}),
+            (stranger, here),
+        ]
+    ]
+    await follow(walk, lanes)
+    assert lanes.one_account() == {one: [two], two: [one]}

@@ -306,3 +306,56 @@ async def test_a_message_that_was_scheduled_long_ago(walk: Walk, days: int) -> N
     walk.carrier.receipt(one)
     await walk.received()
     assert await walk.ask("SELECT status FROM messages WHERE id = $1", old) == Status.DELIVERED
+
+
+async def test_it_may_come_over_another_carrier_of_the_same_account(
+    walk: Walk, on_file: OnFile
+) -> None:
+    """Carriers that are one account at the SMSC share their receipts; others do not."""
+    message, one = await sent(walk)
+    other = await walk.lane(await on_file.carrier(walk.account))
+    other.receipt(one)
+    await walk.received()
+    assert await walk.status(message) == "sent"
+    walk.receiver.one_account = lambda: {other.number: [walk.carrier.number]}
+    other.receipt(one)
+    await walk.received()
+    assert await walk.told(message) == ["queued", "sent", "delivered"]
+
+
+async def test_its_own_carrier_goes_first(walk: Walk, on_file: OnFile) -> None:
+    """Of two carriers that gave the same id, the one that it came over is meant."""
+    other = await walk.lane(await on_file.carrier(walk.account))
+    pair = {walk.carrier.number: [other.number], other.number: [walk.carrier.number]}
+    walk.receiver.one_account = lambda: pair
+    message, one = await sent(walk)
+    newer, _ = await sent(walk)
+    await walk.database.fetch(
+        "UPDATE submissions SET carrier_id = $1, match_key = $2 WHERE message_id = $3",
+        other.number, name_of(one), newer.id,
+    )  # fmt: skip
+    walk.carrier.receipt(one)
+    await walk.received()
+    assert await walk.status(message) == "delivered"
+    assert await walk.status(newer) == "sent"
+    other.receipt(one)
+    await walk.received()
+    assert await walk.status(newer) == "delivered"
+
+
+async def test_two_processes_may_hear_different_things(walk: Walk) -> None:
+    """That a part arrived stands, whichever of two processes writes last."""
+    message, one = await sent(walk)
+    other = await Walk.open(walk.database, walk.clock, walk.account, walk.sandbox)
+    elsewhere = await other.lane(walk.carrier.number)
+    async with walk.database.write() as tx:
+        await tx.execute("SELECT FROM messages FOR UPDATE")
+        walk.carrier.receipt(one, DELIVERED)
+        await somebody_waits(tx)
+        elsewhere.bring(elsewhere.made_receipt(one, UNDELIVERABLE, name_of(one)))
+        await somebody_waits(tx, 2)
+    await walk.received()
+    await other.received()
+    assert await walk.status(message) == "delivered"
+    assert [part["receipt_state"] for part in await walk.parts(message)] == [DELIVERED]
+    await other.close()

@@ -213,3 +213,25 @@ async def test_two_processes_may_look_at_once(walk: Walk) -> None:
     await reconcile(walk)
     assert await walk.told(message) == ["queued", "uncertain", "delivered"]
     await other.close()
+
+
+@pytest.mark.parametrize("is_answered", [True, False])
+async def test_what_came_over_another_carrier(
+    walk: Walk, on_file: OnFile, is_answered: bool
+) -> None:
+    """A parked receipt is also looked for with carriers that are the same account."""
+    other = await walk.lane(await on_file.carrier(walk.account))
+    message = await walk.send()
+    (one,) = await walk.carrier.took(1)
+    other.receipt(one)
+    await walk.received()
+    if is_answered:
+        walk.carrier.accept(one)
+    else:
+        walk.carrier.leave_unknown(one)
+    await walk.settled()
+    await reconcile(walk)
+    assert await walk.status(message) == ("sent" if is_answered else "uncertain")
+    walk.reconciler.one_account = lambda: {other.number: [walk.carrier.number]}
+    await reconcile(walk)
+    assert await walk.status(message) == "delivered"

@@ -63,7 +63,7 @@ async def test_settling(walk: Walk, count: int) -> None:
 
 @pytest.mark.parametrize("count", SIZES)
 async def test_receiving(walk: Walk, count: int) -> None:
-    """Receipts that come at once take four statements: find, store, look at siblings, apply."""
+    """Receipts that come at once take five statements: find, store, hold, siblings, apply."""
     walk.carrier.window = 1000
     await walk.send_many(requests(count))
     taken = await walk.carrier.took(count)
@@ -78,5 +78,5 @@ async def test_receiving(walk: Walk, count: int) -> None:
             )
         )
         await walk.received()
-    assert len(asked) == 4
+    assert len(asked) == 5
     assert await walk.ask("SELECT count(*) FROM messages WHERE status = 6") == count

@@ -19,6 +19,7 @@ from onesixty.messages.states import (
     part_state,
     roll_up,
     sql_next,
+    sql_overrules,
 )
 from onesixty.records.events import TYPES
 from onesixty.storage.database import Database
@@ -75,6 +76,21 @@ async def test_sql_agrees_with_advance(database: Database) -> None:
         [int(cause) for _, cause in pairs],
     )
     assert [row["next"] for row in rows] == [int(advance(*pair) or 0) for pair in pairs]
+
+
+async def test_sql_agrees_with_later_receipt(database: Database) -> None:
+    """PostgreSQL takes a receipt for news when `later_receipt` does."""
+    pairs = list(product(ReceiptState, ReceiptState))
+    rows = await database.fetch(
+        f"SELECT {sql_overrules('p.now', 'p.later')} AS news"
+        " FROM unnest($1::smallint[], $2::smallint[]) WITH ORDINALITY AS p(now, later, n)"
+        " ORDER BY p.n",
+        [int(now) for now, _ in pairs],
+        [int(then) for _, then in pairs],
+    )
+    assert [row["news"] for row in rows] == [
+        later_receipt(now, then) is not now for now, then in pairs
+    ]
 
 
 @given(STATES, STATES)

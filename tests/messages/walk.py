@@ -181,12 +181,12 @@ class Walk:
         return [part.gatherer for part in parts]
 
 
-async def somebody_waits(tx: Connection) -> None:
-    """Wait until a statement hangs on a lock."""
+async def somebody_waits(tx: Connection, count: int = 1) -> None:
+    """Wait until so many statements hang on locks."""
     waits = (
-        "SELECT count(*) FROM pg_locks WHERE NOT granted AND database ="
-        " (SELECT oid FROM pg_database WHERE datname = current_database())"
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE wait_event_type = 'Lock' AND datname = current_database()"
     )
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while not await tx.fetchval(waits):
-            pass
+        while await tx.fetchval(waits) < count:
+            await tx.execute("SELECT pg_stat_clear_snapshot()")

@@ -352,4 +352,5 @@ SPEC: Final = CarrierSpec(
     ),
     build=SmppCarrier,
     receives=("receipts", "inbound"),
+    account=("host", "system_id"),
 )  # fmt: skip

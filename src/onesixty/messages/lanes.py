@@ -91,6 +91,20 @@ class LaneKeeper:
         }
         return {**faults, **self._dispatcher.states()}
 
+    def one_account(self) -> dict[int, list[int]]:
+        """For each carrier the others that are the same account at their far side."""
+        groups: dict[tuple[Any, ...], list[int]] = {}
+        for one in self._keeper.book.carriers.values():
+            if names := registry.SPECS[one.kind].account:
+                key = (one.account_id, one.kind, *(one.settings.get(name) for name in names))
+                groups.setdefault(key, []).append(one.id)
+        return {
+            number: [other for other in group if other != number]
+            for group in groups.values()
+            if len(group) > 1
+            for number in group
+        }
+
     async def _tell(self) -> None:
         while self._changes:
             number, is_up = self._changes[0]

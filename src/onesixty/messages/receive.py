@@ -1,13 +1,16 @@
 """Receive: receipts become rows; only then are they acknowledged to the carrier.
 
-A receipt is matched by (carrier, normal form of the carrier's message id). Every receipt is stored
-as it came. One that matches nothing is parked: it may have overtaken the answer to its own submit,
-see `reconcile.py`.
+A receipt is matched by (carrier, normal form of the carrier's message id); carriers that are one
+account at the SMSC share their receipts, which come over any of their binds. Every receipt is
+stored as it came. One that matches nothing is parked: it may have overtaken the answer to its own
+submit, see `reconcile.py`.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import product
 from typing import Any, Final
 from uuid import UUID
 
@@ -26,6 +29,7 @@ from onesixty.messages.states import (
     part_state,
     roll_up,
     sql_next,
+    sql_overrules,
 )
 from onesixty.storage.database import Connection, Database
 
@@ -45,11 +49,17 @@ JOIN submissions s ON s.match_key = wanted.key AND s.carrier_id = wanted.carrier
     AND s.message_id >= $5
 ORDER BY wanted.n, wanted.rank, s.message_id DESC
 """
-# The parts of one message are looked at and written by one process at a time.
+# The parts of one message are looked at and written by one process at a time. Every batch takes
+# messages in the order of their ids, and before their parts: so no two wait for each other.
+HOLD: Final = """
+SELECT FROM unnest($1::int[], $2::uuid[]) AS n(account_id, message_id)
+JOIN messages m ON m.account_id = n.account_id AND m.id = n.message_id
+ORDER BY m.id FOR NO KEY UPDATE OF m
+"""
 SIBLINGS: Final = """
 SELECT message_id, attempt, part, outcome, receipt_state, receipt_error FROM submissions
 WHERE message_id = ANY($1::uuid[]) AND outcome IN (1, 4)
-ORDER BY message_id, attempt, part FOR UPDATE
+ORDER BY message_id, attempt, part
 """
 STORE: Final = """
 INSERT INTO receipts (id, carrier_id, account_id, message_id, part, carrier_message_id, match_key,
@@ -70,6 +80,7 @@ WITH parts AS (
         $6::timestamptz[], $7::text[], $8::text[])
         AS p(message_id, attempt, part, state, error, at, carrier_message_id, match_key)
     WHERE s.message_id = p.message_id AND s.attempt = p.attempt AND s.part = p.part
+        AND {sql_overrules("s.receipt_state", "p.state")}
 ), moved AS (
     UPDATE messages m SET status = {_NEXT}, sequence = m.sequence + 1,
         delivered_at = CASE WHEN {_ARRIVED} THEN coalesce(m.delivered_at, n.at) END,
@@ -128,6 +139,7 @@ class Receiver:
         self._database, self._clock, self._settled = database, clock, settled
         self.wake_webhooks: Callable[[], None] = lambda: None
         self.parked: Callable[[], None] = lambda: None
+        self.one_account: Callable[[], Mapping[int, Sequence[int]]] = dict
         self.gatherer: Gatherer[Receipt] = Gatherer(
             "receipts", self._write, clock, batch_max=BATCH_MOST, inbox_max=INBOX_MOST
         )
@@ -149,7 +161,7 @@ class Receiver:
         await self._settled()
         now, hooked = self._clock.now(), 0
         async with self._database.write() as tx:
-            found = await _find(tx, receipts, now)
+            found = await _find(tx, receipts, now, self.one_account())
             await tx.execute(STORE, *_store_arguments(receipts, found))
             if news := fold(
                 (found[n], receipt) for n, receipt in enumerate(receipts) if n in found
@@ -161,15 +173,24 @@ class Receiver:
             self.parked()
         if hooked:
             self.wake_webhooks()
-        _count(receipts, len(found))
+        _count(receipts, found)
 
 
-async def _find(tx: Connection, receipts: Sequence[Receipt], now: datetime) -> dict[int, Any]:
-    """Rows of MATCH by the place of the receipt."""
+async def _find(
+    tx: Connection,
+    receipts: Sequence[Receipt],
+    now: datetime,
+    one_account: Mapping[int, Sequence[int]],
+) -> dict[int, Any]:
+    """Rows of MATCH by the place of the receipt; the carrier that it came over goes first."""
     wanted = [
-        (n, rank, receipt.carrier_id, key)
+        (n, rank, carrier_id, key)
         for n, receipt in enumerate(receipts)
-        for rank, key in enumerate(receipt.match_keys)
+        for rank, (carrier_id, key) in enumerate(
+            product(
+                (receipt.carrier_id, *one_account.get(receipt.carrier_id, ())), receipt.match_keys
+            )
+        )
     ]
     found: dict[int, Any] = {}
     for age in REMEMBERED:
@@ -206,9 +227,12 @@ async def apply(tx: Connection, news: Sequence[PartNews]) -> int:
 
     Returns how many outbox rows that made.
     """
+    news = sorted(news, key=lambda n: n.message_id)
     verdicts = [_single(n) for n in news if n.parts == 1 and n.attempt == 1]
     if several := [n for n in news if n.parts > 1 or n.attempt > 1]:
+        await tx.execute(HOLD, [n.account_id for n in news], [n.message_id for n in news])
         verdicts += await _roll_up(tx, several)
+        verdicts.sort(key=lambda verdict: verdict[0].message_id)
     parts = [
         (
             n.message_id, n.attempt, n.part, int(n.state), n.error or None, n.at,
@@ -278,7 +302,7 @@ def _store_arguments(receipts: Sequence[Receipt], found: dict[int, Any]) -> Iter
     return zip(*rows, strict=True)
 
 
-def _count(receipts: Sequence[Receipt], matched: int) -> None:
-    carrier = str(receipts[0].carrier_id)
-    metrics.receipts.labels(carrier, "matched").inc(matched)
-    metrics.receipts.labels(carrier, "parked").inc(len(receipts) - matched)
+def _count(receipts: Sequence[Receipt], found: Container[int]) -> None:
+    counts = Counter((receipt.carrier_id, n in found) for n, receipt in enumerate(receipts))
+    for (carrier_id, matched), count in counts.items():
+        metrics.receipts.labels(str(carrier_id), "matched" if matched else "parked").inc(count)

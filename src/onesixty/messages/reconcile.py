@@ -5,7 +5,7 @@ receipt comes. Parked receipts are looked at again while they are young: first b
 then, for submissions that were never answered, by recipient, time and text.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -23,14 +23,16 @@ YOUNG: Final = timedelta(minutes=10)  # as long as a late answer is remembered b
 BATCH_MOST: Final = 1000
 RESCUE_EVERY_SECONDS: Final = 5.0
 
+# A receipt may come over another carrier that is the same account at the SMSC.
+_ONE_ACCOUNT = """(s.carrier_id = r.carrier_id
+    OR (r.carrier_id, s.carrier_id) IN (SELECT * FROM unnest($3::int[], $4::int[])))"""
 _BY_KEY = f"""
 SELECT DISTINCT ON (r.id) r.id, r.state, r.error, r.received_at, r.carrier_message_id, r.match_key,
     s.account_id, s.message_id, s.attempt, s.part, s.parts, s.receipt_state
 FROM receipts r
-JOIN submissions s ON s.match_key = r.match_key AND s.carrier_id = r.carrier_id
-    AND s.message_id >= $2
+JOIN submissions s ON s.match_key = r.match_key AND {_ONE_ACCOUNT} AND s.message_id >= $2
 WHERE r.message_id IS NULL AND r.id >= $1
-ORDER BY r.id, s.message_id DESC LIMIT {BATCH_MOST}
+ORDER BY r.id, s.carrier_id <> r.carrier_id, s.message_id DESC LIMIT {BATCH_MOST}
 """
 # The text that a receipt quotes is at most 20 characters and often missing: those whose text fits
 # come first.
@@ -39,7 +41,7 @@ SELECT r.id, r.state, r.error, r.received_at, r.carrier_message_id, r.match_key,
     s.message_id, s.attempt, s.part, s.parts, s.receipt_state
 FROM submissions s
 JOIN messages m ON m.account_id = s.account_id AND m.id = s.message_id
-JOIN receipts r ON r.message_id IS NULL AND r.id >= $1 AND r.carrier_id = s.carrier_id
+JOIN receipts r ON r.message_id IS NULL AND r.id >= $1 AND {_ONE_ACCOUNT}
     AND m.recipient IN ('+' || ltrim(r.sender, '+'), '+' || ltrim(r.recipient, '+'))
     AND r.received_at BETWEEN s.submitted_at - interval '1 second'
         AND s.submitted_at + interval '72 hours'
@@ -68,6 +70,7 @@ class Reconciler:
         self._rescue_at = clock.monotonic()
         self.wake_webhooks: Callable[[], None] = lambda: None
         self.look: Callable[[set[int]], None] = lambda carrier_ids: None
+        self.one_account: Callable[[], Mapping[int, Sequence[int]]] = dict
 
     def parked(self) -> None:
         """A receipt was parked."""
@@ -97,12 +100,17 @@ class Reconciler:
             _log.warning("reconcile.requeued", carriers=sorted(orphans))
             self.look(orphans)
 
+    def _pairs(self) -> tuple[list[int], list[int]]:
+        """Carriers over which receipts came, and beside each one whose receipts they may be."""
+        pairs = [(a, b) for a, others in self.one_account().items() for b in others]
+        return [a for a, _ in pairs], [b for _, b in pairs]
+
     async def _match(self, statement: str) -> int:
         """Match what the statement finds; return how many rows it found."""
         now = self._clock.now()
         young, recent = ids.first_at(now - YOUNG), ids.first_at(now - timedelta(days=4))
         async with self._database.write() as tx:
-            found = await tx.fetch(statement, young, recent)
+            found = await tx.fetch(statement, young, recent, *self._pairs())
             rows = found if statement is _BY_KEY else _one_to_one(found)
             hooked = await _apply(tx, rows) if rows else 0
         if hooked:

@@ -118,6 +118,7 @@ class Settler:
         now = self._clock.now()
         # A late answer and the unknown that it corrects may meet in one batch; an UPDATE takes a
         # row once.
+        outcomes = sorted(outcomes, key=lambda o: o.submission.message_id)  # see receive.HOLD
         first, second = _apart(outcomes)
         decisions = [decide(outcome, now, self._chance) for outcome in first]
         done = self._leases.close(_uncounted(first))

@@ -175,6 +175,24 @@ def _matrix() -> str:
 _MATRIX = _matrix()
 
 
+def _overrules() -> str:
+    known = {int(state): state for state in ReceiptState}
+    cells = [
+        int(now in known and then in known and later_receipt(known[now], known[then]) != now)
+        for now in range(_WIDTH)
+        for then in range(_WIDTH)
+    ]
+    return "'{" + ",".join(map(str, cells)) + "}'::smallint[]"
+
+
+_OVERRULES = _overrules()
+
+
+def sql_overrules(now: str, then: str) -> str:
+    """SQL for `later_receipt`: whether a receipt changes the state of its part."""
+    return f"({_OVERRULES})[{now} * {_WIDTH} + {then} + 1] = 1"
+
+
 def sql_next(status: str, cause: str) -> str:
     """SQL for `advance`: the next status, or 0 when the cause no longer matters."""
     return f"({_MATRIX})[{status} * {_WIDTH} + {cause} + 1]"

@@ -21,6 +21,7 @@ OUTAGES = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
+    asyncpg.DeadlockDetectedError,  # rare, and gone when it is tried again
     asyncpg.InternalClientError,  # a statement on a connection whose end had not been noticed
 )
 
