@@ -341,6 +341,8 @@ async def test_closing_waits_for_a_claim(walk: Walk, on_file: OnFile) -> None:
     """A lane that is closed in the middle of a claim gives back what the claim took."""
     carrier = await busy_lane(walk, on_file)
     carrier.turn(up=False)
+    async with walk.lane_of(carrier).claiming:
+        pass  # the claim that it began when it was opened
     await walk.send_many([SendRequest(NUMBER, f"{n}") for n in range(3)])
     async with walk.database.write() as tx:
         await tx.execute("LOCK messages")
