@@ -10,7 +10,7 @@ from onesixty.carriers.contract import ErrorClass, Outcome, OutcomeKind, Submiss
 from onesixty.kit import ids
 from onesixty.kit.chance import Chance
 from onesixty.kit.clock import ManualClock
-from onesixty.messages.settle import RETRY_FIRST_SECONDS, RETRY_MOST_SECONDS, decide
+from onesixty.messages.retries import RETRY_FIRST_SECONDS, RETRY_MOST_SECONDS, decide
 from onesixty.messages.states import Cause
 from onesixty.messages.types import Message
 

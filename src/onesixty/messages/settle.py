@@ -4,31 +4,22 @@ Status, parts, lease, queue, event and outbox rows: one statement a batch.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from onesixty.carriers.contract import ErrorClass, Outcome, OutcomeKind, PartAnswer
+from onesixty.carriers.contract import Outcome, OutcomeKind, PartAnswer
 from onesixty.kit import ids, metrics
 from onesixty.kit.chance import Chance
 from onesixty.kit.clock import Clock
 from onesixty.kit.loops import Gatherer
 from onesixty.messages import store
 from onesixty.messages.leases import LeaseBook
+from onesixty.messages.retries import Decision, decide
 from onesixty.messages.states import FINAL, Cause, Status, sql_next
 from onesixty.storage.database import Database
 
 BATCH_MOST: Final = 1000
 INBOX_MOST: Final = 1_000_000  # never reached: lanes hold back what they hand out
-RETRY_FIRST_SECONDS, RETRY_MOST_SECONDS = 2.0, 600.0
-ATTEMPTS_BEFORE_FALLBACK: Final = 3
-_CAUSES: Final = {
-    OutcomeKind.ACCEPTED: Cause.ACCEPTED,
-    OutcomeKind.DEFERRED: Cause.DEFERRED,
-    OutcomeKind.REFUSED: Cause.REFUSED,
-    OutcomeKind.UNKNOWN: Cause.LEFT_UNKNOWN,
-}
 _FINAL = "{" + ",".join(str(int(status)) for status in sorted(FINAL)) + "}"
 
 # An outcome is only for the attempt that it ended: written again after an unclear commit it must
@@ -85,20 +76,6 @@ SELECT count(*) FROM hooked
 """
 
 
-@dataclass(slots=True)
-class _Decision:
-    """What an outcome means for its message."""
-
-    cause: Cause
-    counted: bool
-    requeue_carrier: int | None = None
-    requeue_at: datetime | None = None
-    fallbacks_used: int = 0
-    error_code: str | None = None
-    error_class: str | None = None
-    detail: str | None = None
-
-
 class Settler:
     """Collects the outcomes of all lanes and writes them in batches."""
 
@@ -133,54 +110,6 @@ class Settler:
             await self._write(second)
 
 
-def decide(outcome: Outcome, now: datetime, chance: Chance) -> _Decision:
-    """What an outcome means for its message.
-
-    Retries go back to the queue with back-off, faults of a carrier move on to the next one. A fault
-    of the recipient or the content ends the message, whatever carriers are left. Throttling costs
-    no attempt.
-    """
-    submission, kind = outcome.submission, outcome.kind
-    if kind is OutcomeKind.ACCEPTED:
-        return _Decision(Cause.ACCEPTED, counted=True)
-    counted = outcome.counts_as_attempt or kind is OutcomeKind.UNKNOWN
-    decision = _Decision(
-        _CAUSES[kind],
-        counted,
-        error_code=outcome.error_code,
-        error_class=outcome.error_class,
-        detail=outcome.detail,
-    )
-    if kind is OutcomeKind.UNKNOWN:
-        return decision
-    at_fault = outcome.error_class in (ErrorClass.CARRIER, ErrorClass.CONFIG)
-    tired = kind is OutcomeKind.REFUSED or submission.attempt >= ATTEMPTS_BEFORE_FALLBACK
-    begun = submission.parts_accepted or any(p.kind is OutcomeKind.ACCEPTED for p in outcome.parts)
-    if at_fault and tired and submission.fallbacks and not begun:
-        decision.cause, decision.fallbacks_used = Cause.DEFERRED, 1
-        decision.requeue_carrier, decision.requeue_at = submission.fallbacks[0], now
-    elif kind is OutcomeKind.DEFERRED:
-        decision.requeue_carrier = submission.carrier_id
-        decision.requeue_at = now + timedelta(seconds=_wait(outcome, chance))
-    if decision.requeue_at and decision.requeue_at >= submission.expires_at:
-        return _Decision(
-            Cause.EXPIRED,
-            counted,
-            error_code="expired",
-            error_class=ErrorClass.EXPIRED,
-            detail="its validity ended before a carrier took it;"
-            f" last: {outcome.detail or outcome.error_code}",
-        )
-    return decision
-
-
-def _wait(outcome: Outcome, chance: Chance) -> float:
-    if outcome.retry_after_seconds is not None:
-        return outcome.retry_after_seconds
-    longest: float = RETRY_FIRST_SECONDS * 2 ** min(outcome.submission.attempt - 1, 20)
-    return min(longest, RETRY_MOST_SECONDS) * chance.uniform(0.5, 1.0)
-
-
 def _uncounted(outcomes: Sequence[Outcome]) -> Iterable[UUID]:
     # A batch that failed is written again; its outcomes must not be counted off their leases twice.
     for outcome in outcomes:
@@ -201,7 +130,7 @@ def _apart(outcomes: Sequence[Outcome]) -> tuple[list[Outcome], list[Outcome]]:
 
 
 def _arguments(
-    outcomes: Sequence[Outcome], decisions: Sequence[_Decision], done: Sequence[Any]
+    outcomes: Sequence[Outcome], decisions: Sequence[Decision], done: Sequence[Any]
 ) -> list[Any]:
     heads = [
         (
