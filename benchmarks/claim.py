@@ -1,7 +1,7 @@
 """What claiming costs, from the queue to the carrier: `python benchmarks/claim.py`."""
 
 import _room
-from onesixty.messages.dispatch import LANE_MOST
+from onesixty.messages.dispatch.lane import LANE_MOST
 
 
 async def work(room: _room.Room, count: int) -> None:

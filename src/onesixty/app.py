@@ -16,9 +16,9 @@ from onesixty.kit.chance import chance
 from onesixty.kit.clock import Clock
 from onesixty.kit.loops import Loop
 from onesixty.kit.secrets import Sealer
-from onesixty.messages import ends, leases
+from onesixty.messages import leases
 from onesixty.messages.accept import Acceptor
-from onesixty.messages.dispatch import Dispatcher
+from onesixty.messages.dispatch import Dispatcher, ends
 from onesixty.messages.handover import Handover
 from onesixty.messages.inbound import InboundReceiver
 from onesixty.messages.lanes import DRAIN_SECONDS, LaneKeeper

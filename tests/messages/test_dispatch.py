@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from on_file import OnFile
 from onesixty.carriers.contract import OutcomeKind
 from onesixty.kit.chance import Chance
-from onesixty.messages.dispatch import Bucket
+from onesixty.messages.dispatch.rates import Bucket
 from onesixty.messages.types import Category, Message, SendRequest
 from onesixty.storage.database import OUTAGES
 

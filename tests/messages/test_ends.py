@@ -5,7 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from onesixty.kit import ids
-from onesixty.messages import ends
+from onesixty.messages.dispatch import ends
 from onesixty.messages.types import Message, SendRequest
 
 from .walk import NUMBER, Walk

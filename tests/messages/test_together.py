@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from onesixty.carriers.contract import ErrorClass, OutcomeKind, ReceiptState, Submission
 from onesixty.kit.chance import Chance, chance
-from onesixty.messages import ends
+from onesixty.messages.dispatch import ends
 from onesixty.messages.states import Status
 from onesixty.messages.types import Category, Message, SendRequest
 

@@ -9,8 +9,6 @@ import pytest
 
 from onesixty.features.webhooks import feed, outbox
 from onesixty.messages import (
-    dispatch,
-    ends,
     inbound,
     leases,
     receive,
@@ -18,14 +16,15 @@ from onesixty.messages import (
     settle,
     store,
 )
+from onesixty.messages.dispatch import claim, ends
 from onesixty.storage.database import Connection, Database
 
-ROOMS = (dispatch, ends, inbound, leases, outbox, receive, reconcile, settle, store)
+ROOMS = (claim, ends, inbound, leases, outbox, receive, reconcile, settle, store)
 FRAGMENTS = (store.WEBHOOKS, store.COLUMNS, feed.COLUMNS, feed.JOINS)  # parts of statements
 STARTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
 LARGE = ("messages", "submissions", "queue", "receipts", "events", "webhook_queue")
 PLANNED = {
-    "dispatch.CLAIM": dispatch.CLAIM,
+    "claim.CLAIM": claim.CLAIM,
     "outbox.CLAIM": outbox.CLAIM,
     "outbox.SETTLE": outbox.SETTLE,
     "receive.APPLY": receive.APPLY,

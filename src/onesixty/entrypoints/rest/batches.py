@@ -19,7 +19,8 @@ from onesixty.entrypoints.rest.messages import (
 from onesixty.entrypoints.rest.problem_pages import ProblemDocument, problem_responses
 from onesixty.kit import ids
 from onesixty.kit.problems import Problem, document
-from onesixty.messages import ends, render, store
+from onesixty.messages import render, store
+from onesixty.messages.dispatch import ends
 from onesixty.messages.types import Caller, Message, Refusal, SendRequest
 from onesixty.records import idempotency
 

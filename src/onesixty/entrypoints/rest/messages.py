@@ -20,7 +20,8 @@ from onesixty.entrypoints.rest.context import (
 from onesixty.entrypoints.rest.problem_pages import problem_responses
 from onesixty.kit import ids, paging
 from onesixty.kit.problems import FieldError, Problem, document
-from onesixty.messages import ends, render, store
+from onesixty.messages import render, store
+from onesixty.messages.dispatch import ends
 from onesixty.messages.states import Status
 from onesixty.messages.types import Caller, Message, Refusal
 from onesixty.records import events, idempotency
