@@ -32,30 +32,30 @@ SELECT {feed.COLUMNS}, e.endpoint_id, e.attempts AS tries FROM e {feed.JOINS}
 
 # By ctid, as in CLAIM: the outbox is empty most of the time, and a plan made then would read the
 # whole of it for each row.
+# What is in the log already is written for the second time, after a commit whose answer was lost:
+# its row may be gone, or in other hands, by now.
 SETTLE: Final = """
 WITH delivery AS (
+    INSERT INTO deliveries (id, account_id, event_id, endpoint_id, attempt, url, status_code, error,
+        response, milliseconds, at, next_attempt_at)
     SELECT * FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::int[], $5::smallint[], $6::text[],
         $7::smallint[], $8::text[], $9::text[], $10::int[], $11::timestamptz[],
         $12::timestamptz[])
-    AS delivery(id, account_id, event_id, endpoint_id, attempt, url, status_code, error, response,
-        milliseconds, at, next_attempt_at)
+    ON CONFLICT DO NOTHING
+    RETURNING event_id, endpoint_id, attempt, next_attempt_at
 ), gone AS (
     DELETE FROM webhook_queue WHERE ctid = ANY(ARRAY(
         SELECT place.ctid FROM delivery d CROSS JOIN LATERAL (
             SELECT ctid FROM webhook_queue
             WHERE event_id = d.event_id AND endpoint_id = d.endpoint_id LIMIT 1
         ) place WHERE d.next_attempt_at IS NULL))
-), later AS (
-    UPDATE webhook_queue q SET due_at = d.next_attempt_at, attempts = d.attempt
-    FROM delivery d CROSS JOIN LATERAL (
-        SELECT ctid FROM webhook_queue
-        WHERE event_id = d.event_id AND endpoint_id = d.endpoint_id LIMIT 1
-    ) place
-    WHERE q.ctid = place.ctid AND d.next_attempt_at IS NOT NULL
 )
-INSERT INTO deliveries (id, account_id, event_id, endpoint_id, attempt, url, status_code, error,
-    response, milliseconds, at, next_attempt_at)
-SELECT * FROM delivery
+UPDATE webhook_queue q SET due_at = d.next_attempt_at, attempts = d.attempt
+FROM delivery d CROSS JOIN LATERAL (
+    SELECT ctid FROM webhook_queue
+    WHERE event_id = d.event_id AND endpoint_id = d.endpoint_id LIMIT 1
+) place
+WHERE q.ctid = place.ctid AND d.next_attempt_at IS NOT NULL
 """
 
 PUT_BACK: Final = """

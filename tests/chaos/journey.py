@@ -1,0 +1,204 @@
+"""Some messages on their whole way, through processes whose database connection breaks."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from features.webhooks.receiver import Receiver
+from messages.scripted import PATIENCE_SECONDS, ScriptedCarrier, name_of
+from messages.walk import Walk
+from onesixty.carriers.contract import ReceiptState, Submission
+from onesixty.features.webhooks.deliver import Deliverer, DeliverOptions
+from onesixty.kit import ids
+from onesixty.kit.chance import chance
+from onesixty.kit.secrets import Sealer
+from onesixty.messages.states import Status
+from onesixty.messages.types import Message, Refusal, SendRequest
+from onesixty.records import idempotency
+from onesixty.storage.database import Database
+
+from . import invariants
+from .trap import JumpingClock, Trap
+
+ROUNDS_MOST = 30
+ROUND_SECONDS = 6.0  # what an unclear commit left behind is looked for after five
+TRIES_MOST = 10
+
+
+@dataclass(slots=True)
+class Process:
+    """One process of the platform with its outbox."""
+
+    walk: Walk
+    deliverer: Deliverer
+    trap: Trap
+
+    @classmethod
+    async def start(cls, url: str, clock: JumpingClock, account: int) -> "Process":
+        """With a lane to the account's carrier; the sandbox was made before it."""
+        trap = await Trap.open(url)
+        assert isinstance(trap, Trap)
+        sandbox, carrier = await trap.fetch("SELECT id FROM carriers ORDER BY id")
+        walk = await Walk.open(trap, clock, account, sandbox["id"])
+        await walk.lane(carrier["id"])
+        options = DeliverOptions(allow_private=True)
+        sealer = Sealer(b"test master key")
+        deliverer = Deliverer(trap, walk.keeper, sealer, clock, chance(1), options)
+        deliverer.settling.start()
+        return cls(walk, deliverer, trap)
+
+    async def die(self) -> None:
+        """What it holds in memory is gone; PostgreSQL sees its connections end."""
+        await self.walk.node._connection.close()
+        await self.walk.close()
+        await self.deliverer.stop(0.0)
+        await self.trap.close()
+
+
+Step = Callable[[Process], Awaitable[object]]
+
+
+@dataclass(slots=True)
+class Journey:
+    """A client who asks again until it is answered, the processes, the carrier and its receipts."""
+
+    url: str
+    clock: JumpingClock
+    account: int
+    receiver: Receiver
+    process: Process
+    promised: dict[UUID, str] = field(default_factory=dict)
+    """The recipient of each message that was answered."""
+    _taken: list[Submission] = field(default_factory=list)  # from processes that died since
+    _throttled: list[Submission] = field(default_factory=list)
+    _receipted: set[str] = field(default_factory=set)
+
+    async def run(self, number: int) -> None:
+        """Send four messages, by each way that there is, and see them delivered."""
+        await self._send(f"{number}1")
+        self._carrier.turn(up=False)  # so that it goes through the queue
+        await self._send(f"{number}2")
+        self._carrier.turn(up=True)
+        await self._send(f"{number}3", f"{number}4")
+        for one in self._carrier.unanswered()[:1]:
+            self._carrier.throttle(one)
+            self._throttled.append(one)
+        for _ in range(ROUNDS_MOST):
+            await self._round()
+            if await self._is_at_rest():
+                return
+        raise TimeoutError(await self._statuses())
+
+    async def check(self) -> None:
+        """Assert that nothing was lost, nothing was done twice, and everybody was told."""
+        await invariants.check(self.url)
+        statuses = await self._statuses()
+        assert statuses.keys() == self.promised.keys()
+        sent = Counter(one.message_id for one in self._all_taken())
+        assert {one: times for one, times in sent.items() if times > 1} == {}
+        told = {one.headers["webhook-id"] for one in self.receiver.taken}
+        async with Database.read(self.process.trap) as connection:
+            rows = await connection.fetch("SELECT id FROM events")
+        assert {ids.to_text("evt", row["id"]) for row in rows} <= told
+
+    async def _send(self, *names: str) -> None:
+        requests = [SendRequest(f"+4477009{int(name):05d}", f"number {name}") for name in names]
+        key = " ".join(names)
+
+        async def send(process: Process) -> None:
+            accept, caller = process.walk.acceptor, process.walk.caller()
+            claim = idempotency.claim(self.account, key, "POST", "/", b"")
+            if len(requests) == 1:
+                one = await accept.accept(requests[0], caller, claim, _encode)
+                answer = one if isinstance(one, idempotency.Answer) else _encode([one])
+            else:
+                some = await accept.accept_batch(requests, caller, ids.uuid7(), claim, _encode)
+                answer = some if isinstance(some, idempotency.Answer) else _encode(some)
+            for identifier, request in zip(orjson.loads(answer.body), requests, strict=True):
+                self.promised[UUID(identifier)] = request.to
+
+        for _ in range(TRIES_MOST):
+            if await self._does(send):
+                return
+        raise TimeoutError(key)
+
+    async def _round(self) -> None:
+        """Every loop once, and a carrier that takes and delivers all that it is given."""
+        await self._does(lambda process: process.walk.claim())
+        self._carrier.accept(*self._carrier.unanswered())
+        await self._does(lambda process: process.walk.settled())
+        self._bring_receipts()
+        await self._does(lambda process: process.walk.received())
+        await self._does(lambda process: process.walk.reconciler.run_once())
+        await self._does(_deliver)
+        await self.clock.advance(ROUND_SECONDS)
+
+    async def _does(self, step: Step) -> bool:
+        """Whether a step was done; what breaks has its next turn, and who dies is replaced."""
+        trap = self.process.trap
+        task = asyncio.ensure_future(step(self.process))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not task.done() and not trap.is_dead:
+                await asyncio.wait([task], timeout=0.01)
+        if trap.is_dead:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            self._taken += self._carrier.taken
+            await self.process.die()
+            self.process = await Process.start(self.url, self.clock, self.account)
+            return False
+        try:
+            task.result()
+        except asyncpg.ConnectionDoesNotExistError:
+            return False
+        return True
+
+    def _bring_receipts(self) -> None:
+        """Bring each until it is acknowledged."""
+        for one in self._all_taken():
+            if name_of(one) not in self._receipted and one not in self._carrier.unanswered():
+                receipt = self._carrier.made_receipt(one, ReceiptState.DELIVERED, name_of(one))
+                self._carrier.bring(replace(receipt, acknowledge=self._acknowledged(name_of(one))))
+
+    def _acknowledged(self, name: str) -> Callable[[bool], None]:
+        return lambda stored: self._receipted.add(name) if stored else None
+
+    async def _is_at_rest(self) -> bool:
+        async with Database.read(self.process.trap) as connection:
+            if await invariants.violations(connection, at_rest=True):
+                return False
+        taken = {one.message_id for one in self._all_taken()}
+        return all(
+            status == (Status.DELIVERED if one in taken else Status.UNCERTAIN)
+            for one, status in (await self._statuses()).items()
+        )
+
+    async def _statuses(self) -> dict[UUID, Status]:
+        async with Database.read(self.process.trap) as connection:
+            rows = await connection.fetch("SELECT id, status FROM messages")
+        return {row["id"]: Status(row["status"]) for row in rows}
+
+    def _all_taken(self) -> list[Submission]:
+        """What the SMSC has, whoever gave it."""
+        some = self._taken + self._carrier.taken
+        return [one for one in some if not any(one is each for each in self._throttled)]
+
+    @property
+    def _carrier(self) -> ScriptedCarrier:
+        return self.process.walk.carrier
+
+
+def _encode(taken: Sequence[Message | Refusal]) -> idempotency.Answer:
+    names = [str(one.id) for one in taken if isinstance(one, Message)]
+    return idempotency.Answer(202, orjson.dumps(names))
+
+
+async def _deliver(process: Process) -> None:
+    while await process.deliverer.run_once():
+        pass
+    await process.deliverer.quiet()
