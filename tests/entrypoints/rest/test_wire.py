@@ -150,3 +150,49 @@ async def test_no_http(api: Api, octets: bytes) -> None:
     assert said == b"" or said.startswith(b"HTTP/1.1 4")
     wire.writer.close()
     assert (await api.ask("GET", "/healthz"))[0] == 200
+
+
+def chunked(octets: bytes) -> bytes:
+    """The same request with its body in one chunk."""
+    head, _, body = octets.partition(b"\r\n\r\n")
+    lines = [line for line in head.split(b"\r\n") if not line.startswith(b"Content-Length")]
+    head = b"\r\n".join([*lines, b"Transfer-Encoding: chunked"])
+    return head + b"\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+
+
+@pytest.mark.parametrize(
+    ("octets", "status"),
+    [
+        (send(1), 202),
+        (send(1).replace(KEY.encode(), b"os_live_wrong"), 401),
+        (request("POST", "/v1/messages", b'{"to": "+1"'), 400),
+        (request("POST", "/v1/messages", b'{"to": "+447700900123", "body": "x", "y": 1}'), 422),
+        (send(2).replace(b"Host: x", b"Host: x\r\nIdempotency-Key: wire\r\nHost2: x"), 202),
+        (send(2).replace(b"Host: x", b"Host: x\r\nIdempotency-Key: wire"), 202),
+    ],
+)
+async def test_both_ways_answer_alike(api: Api, octets: bytes, status: int) -> None:
+    """A plain send, which goes directly, and a chunked one, which does not, get equal answers."""
+    answers = []
+    for each in (octets, chunked(octets)):
+        wire = await Wire.open(api)
+        wire.writer.write(each)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            head = (await wire.reader.readuntil(b"\r\n\r\n")).decode().lower().split("\r\n")
+            headers = dict(line.split(": ", 1) for line in head[1:] if line)
+            body = orjson.loads(await wire.reader.readexactly(int(headers["content-length"])))
+        changing = ("id", "created_at", "trace_id")
+        kept = {name: value for name, value in body.items() if name not in changing}
+        assert int(head[0].split()[1]) == status
+        names = set(headers) - {"idempotency-replayed"}
+        answers.append((names, headers["content-type"], kept))
+        wire.writer.close()
+    assert answers[0] == answers[1]
+
+
+async def test_asked_to_close(api: Api) -> None:
+    """A connection whose request says so is closed after its answer."""
+    wire = await Wire.open(api)
+    wire.writer.write(send(1).replace(b"Host: x", b"Host: x\r\nConnection: close"))
+    assert (await wire.answer())[0] == 202
+    assert await wire.end() == b""

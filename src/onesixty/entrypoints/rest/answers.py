@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from onesixty.entrypoints.rest.context import BODY_MOST, Context
 from onesixty.kit import paging
+from onesixty.kit.http_server import Answer
 from onesixty.kit.problems import FieldError, Problem, document
 from onesixty.messages.types import Caller
 from onesixty.records import idempotency
@@ -155,6 +156,14 @@ async def once(
             await idempotency.keep(tx, context.sealer, [(claim, idempotency.Answer(status, raw))])
     await context.keeper.refresh()
     return Response(raw, status, None, "application/json")
+
+
+def direct(response: Response) -> Answer:
+    """The same answer for the direct way (kit/http_server.py)."""
+    headers = dict(response.raw_headers)
+    del headers[b"content-length"]
+    kind = headers.pop(b"content-type")
+    return Answer(response.status_code, bytes(response.body), kind, tuple(headers.items()))
 
 
 def replayed(kept: idempotency.Answer) -> Response:

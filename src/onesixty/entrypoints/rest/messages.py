@@ -19,6 +19,7 @@ from onesixty.entrypoints.rest.context import (
 )
 from onesixty.entrypoints.rest.problem_pages import problem_responses
 from onesixty.kit import ids, paging
+from onesixty.kit.http_server import Answer
 from onesixty.kit.problems import FieldError, Problem, document
 from onesixty.messages import render, store
 from onesixty.messages.dispatch import ends
@@ -194,15 +195,13 @@ SEND_PROBLEMS: Final = (
 PATH: Final = "/v1/messages"
 
 
-async def send(
-    context: Context, authorization: str | None, key: str | None, raw: bytes
-) -> Response:
+async def take(context: Context, authorization: str | None, key: str | None, raw: bytes) -> Answer:
     """Take one message: the whole of `POST /v1/messages` behind its decoding. Raises Problem."""
     caller = authenticate(context, authorization)
     require(caller, "messages:write")
     wanted, dry_run = send_body.read_send(raw, context.allow_private_urls)
     if dry_run:
-        return answers.json(preview(context, caller, wanted))
+        return Answer(200, orjson.dumps(preview(context, caller, wanted)))
     claim = (
         idempotency.claim(caller.account_id, key, "POST", PATH, raw) if key is not None else None
     )
@@ -215,8 +214,8 @@ async def send(
     if isinstance(result, Refusal):
         raise refused(result)
     if isinstance(result, idempotency.Answer):
-        return answers.replayed(result)
-    return Response(_encode(context, result), 202, None, "application/json")
+        return answers.direct(answers.replayed(result))
+    return Answer(202, _encode(context, result))
 
 
 @router.post(
@@ -235,12 +234,15 @@ async def send(
 )
 async def send_message(request: Request) -> Response:
     """The message is stored durably before the answer is given."""
-    return await send(
+    answer = await take(
         context_of(request),
         request.headers.get("authorization"),
         request.headers.get("idempotency-key"),
         await answers.read_body(request),
     )
+    response = Response(answer.body, answer.status, None, "application/json")
+    response.raw_headers.extend(answer.headers)
+    return response
 
 
 def preview(context: Context, caller: Caller, wanted: Any) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from starlette.requests import ClientDisconnect
 
 from onesixty import __version__
 from onesixty.entrypoints.rest import (
@@ -22,7 +21,8 @@ from onesixty.entrypoints.rest import (
     routes,
     webhooks,
 )
-from onesixty.entrypoints.rest.context import BODY_MOST, Context
+from onesixty.entrypoints.rest.context import Context
+from onesixty.kit.http_server import Answer, Headers
 from onesixty.kit.problems import Problem
 
 Scope = MutableMapping[str, Any]
@@ -76,21 +76,20 @@ def create_api(context: Context) -> FastAPI:
 
 
 class Server:
-    """The ASGI application: `POST /v1/messages` goes straight to its function.
+    """The ASGI application, and a direct way to its hottest function.
 
-    All else goes through FastAPI, whose routing and middleware cost more than all our own work on a
-    send; both ways call `messages.send`.
+    A plain `POST /v1/messages` goes straight to `messages.take`; FastAPI's routing and middleware,
+    through which all else goes, cost more than all our own work on a send.
     """
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self.api = create_api(context)
+        self.direct = {messages.PATH.encode(): self._take}  # see kit/http_server.py
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the server's lifespan."""
-        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == messages.PATH:
-            await self._send_message(scope, receive, send)
-        elif scope["type"] == "http" and "\0" in scope["path"]:  # no database takes it
+        if scope["type"] == "http" and "\0" in scope["path"]:  # no database takes it
             problem = Problem("not_found", "no path has U+0000 in it")
             await answers.problem(problem, scope["path"])(scope, receive, send)
         else:
@@ -100,36 +99,21 @@ class Server:
         """Let open streams of events end by themselves: a server that stops waits for no reader."""
         events.streams_of(self.api).is_ending = True
 
-    async def _send_message(self, scope: Scope, receive: Receive, send: Send) -> None:
-        authorization = key = None
-        length = b"0"
-        for name, value in scope["headers"]:
-            if name == b"authorization":
-                authorization = value.decode("latin-1")
-            elif name == b"idempotency-key":
-                key = value.decode("latin-1")
-            elif name == b"content-length":
-                length = value
+    async def _take(self, headers: Headers, body: bytes) -> Answer:
+        given = {name: value for name, value in reversed(headers) if name in _READ}  # first wins
+        authorization, key = given.get(b"authorization"), given.get(b"idempotency-key")
         try:
-            body = await _read(receive, int(length))
-            response = await messages.send(self._context, authorization, key, body)
+            return await messages.take(
+                self._context,
+                authorization.decode("latin-1") if authorization else None,
+                key.decode("latin-1") if key is not None else None,
+                body,
+            )
         except Problem as problem:
             response = answers.problem(problem, messages.PATH)
-        except ClientDisconnect:
-            return
         except Exception as error:  # noqa: BLE001 - the outermost handler of this door
             response = answers.unexpected(messages.PATH, error)
-        await response(scope, receive, send)
+        return answers.direct(response)
 
 
-async def _read(receive: Receive, length: int) -> bytes:
-    body, more = b"", length <= BODY_MOST
-    while more:
-        part = await receive()
-        if part["type"] == "http.disconnect":
-            raise ClientDisconnect
-        body += part.get("body", b"")
-        more = part.get("more_body", False) and len(body) <= BODY_MOST
-    if max(length, len(body)) > BODY_MOST:
-        raise answers.too_large(BODY_MOST)
-    return body
+_READ: Final = frozenset({b"authorization", b"idempotency-key"})
