@@ -1,6 +1,7 @@
 """Which receipts come, when, and in which form."""
 
 import re
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -126,6 +127,21 @@ async def test_receipts_can_come_twice(start: Start) -> None:
     _, esme = await start("receipt_duplicates=1")
     _, (first, second) = await exchange(esme)
     assert parse_receipt(first) == parse_receipt(second)
+
+
+async def test_receipts_can_come_over_another_link(
+    start: Start, connect: Callable[[int], Awaitable[Esme]]
+) -> None:
+    """The link that submitted gets none while the account has another one."""
+    smsc, esme = await start("receipt_elsewhere=1")
+    other = await connect(smsc.port)
+    await other.bind()
+    esme.submit()
+    assert is_receipt(await other.read())
+    assert all(pdu.is_response for pdu in await esme.quiet())
+    await other.close()
+    _, receipts = await exchange(esme)
+    assert len(receipts) == 1
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,10 @@ class Fates:
         self._statistics.receipts_lost += not copies
         for _ in range(copies):
             receipt = self.receipts.pdu(message, state, error, now)
-            message.mailbox.put(receipt, message.link)
+            link = message.link
+            if self.receipts.strays():
+                link = message.mailbox.other_than(link)
+            message.mailbox.put(receipt, link)
 
     def _reply(self, message: Message, text: str) -> None:
         pdus = inbound_pdus(

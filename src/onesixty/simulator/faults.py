@@ -151,6 +151,10 @@ class Faults:
     receipt_duplicates: Share = field(
         default=NEVER, metadata=_about("share", "receipts that are sent twice")
     )
+    receipt_elsewhere: Share = field(
+        default=NEVER,
+        metadata=_about("share", "receipts that come over another link of the account"),
+    )
     receipt_order: ReceiptOrder = field(
         default=ReceiptOrder.FINAL,
         metadata=_about(

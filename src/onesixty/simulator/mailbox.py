@@ -45,6 +45,11 @@ class Mailbox:
         """Deliver this as soon as a link is bound that can receive, by `preferred` if it can."""
         self._send(Parcel(pdu, preferred))
 
+    def other_than(self, link: ServerLink) -> ServerLink:
+        """Another link that can receive, or this one when it is the only one."""
+        others = [other for other in self.links if other is not link and other.can_receive]
+        return others[0] if others else link
+
     def release(self) -> None:
         """A link has come up: send what was held."""
         held, self._held = self._held, deque()

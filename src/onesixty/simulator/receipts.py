@@ -37,6 +37,7 @@ class Receipts:
         self._early = faults.receipt_early.draws(chance)
         self._loss = faults.receipt_loss.draws(chance)
         self._repeats = faults.receipt_duplicates.draws(chance)
+        self._strays = faults.receipt_elsewhere.draws(chance)
         self._usual = faults.receipt_form is ReceiptForm.TEXT_AND_TLVS and not (
             faults.receipt_lower_case or faults.receipt_esm_class_zero or faults.unknown_tlvs
         )
@@ -60,6 +61,10 @@ class Receipts:
     def overtakes(self) -> bool:
         """Whether the receipts of this message come before its answer."""
         return self._early is not None and self._early()
+
+    def strays(self) -> bool:
+        """Whether the next receipt comes over another link than its message went."""
+        return self._strays is not None and self._strays()
 
     def copies(self) -> int:
         """How often the next receipt is sent: once, or 0 for a lost one, 2 for a repeated one."""
