@@ -1,25 +1,22 @@
 """Leases: which messages are in the hands of this process, one row for each batch that it took.
 
 A lease row is deleted when the last of its messages has its outcome. When a process dies its leases
-stay, and another process makes their messages uncertain: they may have been sent. A node lives as
-long as it holds the advisory lock of its number, which PostgreSQL releases when the connection
-ends.
+stay, and another process makes their messages uncertain: they may have been sent. How long a
+process lives is told by `nodes/node.py`.
 """
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import asyncpg
-
 from onesixty.carriers.contract import OutcomeKind
 from onesixty.kit import ids, metrics
 from onesixty.messages import store
 from onesixty.messages.states import Cause, Status, sql_next
+from onesixty.nodes.node import LOCK_SPACE
 from onesixty.storage.database import Database
 
 ORPHAN_AGE = timedelta(seconds=5)  # more than the clock may be set back
-LOCK_SPACE = 160  # first key of the advisory locks of nodes
 
 
 class LeaseBook:
@@ -69,37 +66,6 @@ class LeaseBook:
         return len(self._open)
 
 
-class Node:
-    """This process, as others see it: a number, and an advisory lock while it lives."""
-
-    def __init__(self, connection: asyncpg.Connection, number: int) -> None:
-        self._connection, self.number = connection, number
-
-    @classmethod
-    async def register(cls, url: str, name: str) -> "Node":
-        """Take a number and its lock on a connection of its own."""
-        connection = await asyncpg.connect(url)
-        number = await connection.fetchval(
-            "INSERT INTO nodes (name) VALUES ($1) RETURNING id", name
-        )
-        await connection.execute("SELECT pg_advisory_lock($1, $2)", LOCK_SPACE, number)
-        return cls(connection, number)
-
-    async def keep(self, url: str) -> None:
-        """Take the lock again when its connection is gone: the server was restarted."""
-        if self._connection.is_closed():
-            self._connection = await asyncpg.connect(url)
-            await self._connection.execute(
-                "SELECT pg_advisory_lock($1, $2)", LOCK_SPACE, self.number
-            )
-
-    async def leave(self) -> None:
-        """Give the number back; to be called when no lease is out."""
-        if not self._connection.is_closed():
-            await self._connection.execute("DELETE FROM nodes WHERE id = $1", self.number)
-            await self._connection.close()
-
-
 # What was sent was sent after its lease was made, at the time in its id; its receipt may be here.
 _RESCUE = f"""
 WITH lost AS (
@@ -139,10 +105,13 @@ WITH orphan AS (
     UPDATE messages m SET status = {sql_next("m.status", str(int(Cause.DEFERRED)))}
     FROM orphan, unnest(orphan.account_ids, orphan.message_ids) AS held(account_id, message_id)
     WHERE m.account_id = held.account_id AND m.id = held.message_id AND m.status = {Status.SENDING}
-    RETURNING m.id, m.account_id, m.carrier_id, m.category, m.expires_at
+    RETURNING m.id, m.account_id, m.carrier_id, m.category, m.expires_at, m.flow,
+        CASE WHEN m.parts_sent = 0 THEN m.fallbacks[1] END AS next_carrier
 )
-INSERT INTO queue (message_id, account_id, carrier_id, priority, due_at, expires_at)
-SELECT id, account_id, carrier_id, category, $4, expires_at FROM untouched RETURNING carrier_id
+INSERT INTO queue (message_id, account_id, carrier_id, priority, due_at, expires_at, flow,
+    next_carrier)
+SELECT id, account_id, carrier_id, category, $4, expires_at, coalesce(flow, ''), next_carrier
+FROM untouched RETURNING carrier_id
 """
 
 

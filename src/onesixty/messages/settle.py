@@ -48,10 +48,13 @@ WITH outcome AS (
     WHERE m.account_id = o.account_id AND m.id = o.id AND {sql_next("m.status", "o.cause")} <> 0
         AND m.attempts = o.attempt - (m.status <> {Status.UNCERTAIN})::int
     RETURNING m.account_id, m.id, m.status, m.sequence, m.category, m.expires_at,
-        m.callback_url IS NOT NULL AS callback, o.event_id, o.at, o.requeue_carrier, o.requeue_at
+        m.callback_url IS NOT NULL AS callback, m.flow, o.event_id, o.at, o.requeue_carrier,
+        o.requeue_at, CASE WHEN m.parts_sent = 0 THEN m.fallbacks[1] END AS next_carrier
 ), requeued AS (
-    INSERT INTO queue (message_id, account_id, carrier_id, priority, due_at, expires_at)
-    SELECT id, account_id, requeue_carrier, category, requeue_at, expires_at FROM moved
+    INSERT INTO queue (message_id, account_id, carrier_id, priority, due_at, expires_at, flow,
+        next_carrier)
+    SELECT id, account_id, requeue_carrier, category, requeue_at, expires_at, coalesce(flow, ''),
+        next_carrier FROM moved
     WHERE status = {Status.QUEUED}
 ), noted AS (
     SELECT account_id, event_id, status AS type, sequence, id, callback, at FROM moved

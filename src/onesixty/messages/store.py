@@ -37,26 +37,28 @@ WITH draft AS (
     SELECT * FROM unnest($1::int[], $2::uuid[], $3::uuid[], $4::smallint[], $5::smallint[],
         $6::boolean[], $7::smallint[], $8::smallint[], $9::int[], $10::int[], $11::text[],
         $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::uuid[], $18::text[],
-        $19::jsonb[], $20::timestamptz[], $21::timestamptz[], $22::timestamptz[])
+        $19::jsonb[], $20::timestamptz[], $21::timestamptz[], $22::timestamptz[], $23::text[])
     AS draft(account_id, id, event_id, status, category, test, encoding, segments, carrier_id,
         route_id, fallbacks, sender, recipient, body, reference, callback_url, batch_id, tags,
-        metadata, send_at, expires_at, created_at)
+        metadata, send_at, expires_at, created_at, flow)
 ), stored AS (
     INSERT INTO messages (account_id, id, status, sequence, direction, category, test, encoding,
         segments, carrier_id, route_id, fallbacks, sender, recipient, body, reference, callback_url,
-        batch_id, tags, metadata, send_at, expires_at, created_at)
+        batch_id, tags, metadata, send_at, expires_at, created_at, flow)
     SELECT account_id, id, status, (status <> {Status.SCHEDULED})::int, {Direction.OUTBOUND},
         category, test, encoding, segments, carrier_id, route_id, fallbacks::int[], sender,
         recipient, body, reference, callback_url, batch_id, tags::jsonb, metadata, send_at,
-        expires_at, created_at
+        expires_at, created_at, flow
     FROM draft
 ), waiting AS (
-    INSERT INTO queue (message_id, account_id, carrier_id, priority, due_at, expires_at)
-    SELECT id, account_id, carrier_id, category, coalesce(send_at, created_at), expires_at
+    INSERT INTO queue (message_id, account_id, carrier_id, priority, due_at, expires_at, flow,
+        next_carrier)
+    SELECT id, account_id, carrier_id, category, coalesce(send_at, created_at), expires_at,
+        coalesce(flow, ''), (fallbacks::int[])[1]
     FROM draft WHERE status <> {Status.SENDING}
 ), leased AS (
     INSERT INTO leases (id, node_id, account_ids, message_ids)
-    SELECT $23, $24, array_agg(account_id), array_agg(id) FROM draft
+    SELECT $24, $25, array_agg(account_id), array_agg(id) FROM draft
     WHERE status = {Status.SENDING} HAVING count(*) > 0
 ), noted AS (
     SELECT account_id, event_id, {Status.QUEUED} AS type, callback_url IS NOT NULL AS callback,
@@ -104,7 +106,7 @@ def insert_arguments(messages: Sequence[Message], lease_id: UUID, node_id: int) 
                 m.account_id, m.id, ids.uuid7(), int(m.status), int(m.category), m.test,
                 int(m.encoding), m.segments, m.carrier_id, m.route_id, _integers(m.fallbacks),
                 m.sender, m.recipient, m.body, m.reference, m.callback_url, m.batch_id,
-                _texts(m.tags), m.metadata, m.send_at, m.expires_at, m.created_at,
+                _texts(m.tags), m.metadata, m.send_at, m.expires_at, m.created_at, m.flow,
             )
             for m in messages
         ],

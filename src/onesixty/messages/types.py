@@ -99,6 +99,7 @@ class Message:
     carrier_id: int | None = None
     route_id: int | None = None
     fallbacks: list[int] = field(default_factory=list)
+    flow: str | None = None  # the limits that it falls under, see records/limits.py
     reference: str | None = None
     callback_url: str | None = None
     batch_id: UUID | None = None

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import structlog
@@ -34,6 +34,9 @@ class Dispatcher:
         self.on_receipts: Callable[[list[Receipt]], None] = lambda receipts: None
         self.on_inbound: Callable[[list[Inbound]], None] = lambda inbounds: None
         self.on_change: Callable[[int, bool], None] = lambda carrier_id, is_up: None
+        # Of what has no lane here, or no room in it, other processes may know more.
+        self.up_elsewhere: Callable[[int], bool] = lambda carrier_id: False
+        self.call_others: Callable[[set[int]], None] = lambda carrier_ids: None
 
     async def open(
         self, carrier_id: int, carrier: Carrier, rate_per_second: int | None, paused: bool
@@ -63,9 +66,11 @@ class Dispatcher:
         _log.info("lane.closed", carrier=carrier_id)
 
     def is_up(self, carrier_id: int) -> bool:
-        """Whether the carrier is connected and not paused."""
+        """Whether the carrier is connected and not paused, here or in another process."""
         lane = self.lanes.get(carrier_id)
-        return lane is not None and not lane.paused and lane.carrier.is_up()
+        if lane is not None and not lane.paused and lane.carrier.is_up():
+            return True
+        return self.up_elsewhere(carrier_id)
 
     def reserve(self, carrier_id: int, priority: int) -> bool:
         """Take one place of a lane."""
@@ -91,6 +96,18 @@ class Dispatcher:
 
     def look(self, carrier_ids: set[int]) -> None:
         """Something came into the queue for these carriers."""
+        others = set()
+        for carrier_id in carrier_ids:
+            lane = self.lanes.get(carrier_id)
+            if lane is not None:
+                lane.loop.wake()
+            if lane is None or lane.room() <= 0:
+                others.add(carrier_id)
+        if others:
+            self.call_others(others)
+
+    def look_here(self, carrier_ids: Iterable[int]) -> None:
+        """Another process put something into the queue for these carriers."""
         for carrier_id in carrier_ids:
             if lane := self.lanes.get(carrier_id):
                 lane.loop.wake()

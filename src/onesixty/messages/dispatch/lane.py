@@ -64,6 +64,7 @@ class Lane:
         self.backlog = True  # more waits in the queue than the lane has room for
         self.paused = False
         self.claiming = asyncio.Lock()  # held while the database is asked
+        self._claims = 0
         self._bucket: Bucket | None = None
         self._until = 0.0  # no submits before this monotonic time: the carrier throttles
         self._pause = PAUSE_FIRST_SECONDS
@@ -120,9 +121,7 @@ class Lane:
         if room < self._capacity * CLAIM_LEAST and self._held:
             return False  # `pump` wakes this loop when more is free
         async with self.claiming:
-            claimed = await self._claim(room)
-            self.backlog = len(claimed) >= room
-            self.hand(claimed)
+            self.hand(await self._claim(room))
         return self.backlog and self.room() > 0
 
     def _end_expired(self) -> None:
@@ -224,9 +223,11 @@ class Lane:
         lease_id = ids.uuid7()
         self._d.leases.begin(lease_id)
         try:
+            self._claims += 1
             rows = await self._d.database.fetch(
-                CLAIM, self.carrier_id, self._d.clock.now(), count, lease_id, self._d.node_number
-            )
+                CLAIM, self.carrier_id, self._d.clock.now(), count, lease_id, self._d.node_number,
+                self._claims, [], [], [],
+            )  # fmt: skip
         except BaseException:
             self._held -= count
             self._d.leases.drop(lease_id)
@@ -236,6 +237,7 @@ class Lane:
             self._d.leases.open(lease_id, len(rows))
         else:
             self._d.leases.drop(lease_id)
+        self.backlog = len(rows) >= count or bool(rows and rows[0]["more"])
         claimed = [submission(message(row), lease_id, row["accepted"] or ()) for row in rows]
         claimed.sort(key=lambda one: one.message_id)
         return claimed
