@@ -1,8 +1,10 @@
 #!/bin/bash
 # Onesixty as a user starts it: `onesixty serve` with its embedded PostgreSQL, whose CPU and memory count too.
+# VARIANT: a name; each has its own data. `end` stops it like `stop` and keeps the data, for `restart`.
 # Peers ask for a receipt with each message, Onesixty with each carrier: senders "bench" and "receipts" take two carriers.
 . "$(dirname "$0")/lib.sh"
-RUN=$BENCH_TMP/onesixty; DATA=$RUN/data; HTTP=21160
+RUN=$BENCH_TMP/onesixty${VARIANT:+-$VARIANT}; DATA=$RUN/data
+export HTTP=${HTTP_PORT:-21160}
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 BIN=$ROOT/.venv/bin
 export ONESIXTY_BOOTSTRAP_KEY=os_live_benchbenchbenchbench ONESIXTY_ALLOW_PRIVATE_URLS=true ONESIXTY_LOG_LEVEL=warning
@@ -21,9 +23,9 @@ boot() {
 # api METHOD PATH [JSON]
 api() {
     "$BIN/python" - "$@" <<'P'
-import sys
+import os, sys
 from http.client import HTTPConnection
-connection = HTTPConnection("127.0.0.1", 21160, timeout=10)
+connection = HTTPConnection("127.0.0.1", int(os.environ["HTTP"]), timeout=10)
 connection.request(*sys.argv[1:], headers={"Authorization": "Bearer os_live_benchbenchbenchbench"})
 answer = connection.getresponse()
 print(answer.status, answer.read().decode())
@@ -75,8 +77,9 @@ start)
     provision >"$RUN/provision.out" 2>&1 || { cat "$RUN/provision.out" >&2; die "it could not be set up"; } ;;
 restart) boot ;;
 stop) stop_pid server TERM 40; discard ;;
+end) stop_pid server TERM 40 ;;
 pids) live_pids server; postmaster ;;
 corepids) live_pids server ;;
 kill9) for p in $(live_pids server); do kill -KILL "$p"; done; rm -f "$RUN/server.pid" ;;
-*) die "usage: $0 setup|info|start|stop|pids|corepids|kill9|restart" ;;
+*) die "usage: $0 setup|info|start|stop|end|pids|corepids|kill9|restart" ;;
 esac
