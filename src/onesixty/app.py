@@ -1,10 +1,14 @@
 """The composition root: read `build` to know what the platform is made of."""
 
 import asyncio
+import contextlib
 import gc
 import socket
-from dataclasses import dataclass, field
-from datetime import timedelta
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final
 
 import structlog
 
@@ -14,17 +18,20 @@ from onesixty.entrypoints.rest.server import Server
 from onesixty.features.webhooks.deliver import Deliverer, DeliverOptions
 from onesixty.kit.chance import chance
 from onesixty.kit.clock import Clock
-from onesixty.kit.loops import Loop
+from onesixty.kit.loops import Gatherer, Loop
 from onesixty.kit.secrets import Sealer
-from onesixty.messages import leases
 from onesixty.messages.accept import Acceptor
 from onesixty.messages.dispatch import Dispatcher, ends
 from onesixty.messages.handover import Handover
 from onesixty.messages.inbound import InboundReceiver
 from onesixty.messages.lanes import DRAIN_SECONDS, LaneKeeper
+from onesixty.messages.leases import LeaseBook
 from onesixty.messages.receive import Receiver
 from onesixty.messages.reconcile import Reconciler
 from onesixty.messages.settle import Settler
+from onesixty.nodes import bell
+from onesixty.nodes.bell import Bell
+from onesixty.nodes.node import Node
 from onesixty.records import accounts, carriers, idempotency, keys
 from onesixty.records.snapshot import SnapshotKeeper
 from onesixty.settings import Settings
@@ -32,15 +39,20 @@ from onesixty.storage import partitions
 from onesixty.storage.database import OUTAGES, Connection, Database
 
 _log = structlog.get_logger()
+# Roles whose processes have the doors of HTTP, the lanes, the webhooks.
+ANSWERING: Final = ("all", "api")
+DISPATCHING: Final = ("all", "dispatch")
+NOTIFYING: Final = ("all", "notify")
 
 
 @dataclass(slots=True)
 class App:
-    """A running platform."""
+    """A running process of the platform."""
 
     database: Database
     keeper: SnapshotKeeper
-    node: leases.Node
+    node: Node
+    bell: Bell
     acceptor: Acceptor
     dispatcher: Dispatcher
     settler: Settler
@@ -51,41 +63,43 @@ class App:
     server: Server
     loops: list[Loop]
     lanes: LaneKeeper
+    housekeeping: "Housekeeping"
     new_key: str | None = None  # the first API key, when this start made one
+    role: str = "all"
     stop_seconds: float = 30.0
-    _listener: Connection | None = field(default=None)
 
     async def start(self) -> None:
         """Start every loop; carriers begin to connect."""
-        for gatherer in (
-            self.acceptor.gatherer,
-            self.settler.gatherer,
-            self.receiver.gatherer,
-            self.inbound.gatherer,
-        ):
+        for gatherer in self._gatherers():
             gatherer.start()
-        self.deliverer.start()
+        if self.role in NOTIFYING:
+            self.deliverer.start()
         await self.lanes.run_once()
         for loop in self.loops:
             loop.start()
-        self._listener = await self.database.listen("onesixty_records", self.keeper.loop.wake)
+        self.bell.loop.start()
+        self.bell.ring(bell.NODES)
         # What is here now stays. Collections of the rest are rare: the walk makes no cycles, and
         # each full one stops it.
         gc.collect()
         gc.freeze()
         gc.set_threshold(100_000, 20, 100)
 
+    def stopping(self) -> None:
+        """Say from now on that no traffic is wanted: `stop` comes soon."""
+        self.housekeeping.is_stopping = True
+
     async def stop(self) -> None:
-        """Take nothing more, finish what is in flight, give back what is not, leave."""
+        """Take nothing more, finish what is in flight, give back what is not, leave.
+
+        All within `stop_seconds`, as far as it lies with us.
+        """
+        self.stopping()
+        until = asyncio.get_running_loop().time() + self.stop_seconds
         await self.lanes.stop(min(DRAIN_SECONDS, self.stop_seconds))
-        for gatherer in (
-            self.acceptor.gatherer,
-            self.settler.gatherer,
-            self.receiver.gatherer,
-            self.inbound.gatherer,
-        ):
+        for gatherer in self._gatherers():
             try:
-                async with asyncio.timeout(self.stop_seconds):
+                async with asyncio.timeout_at(until):
                     await gatherer.caught_up()
             except TimeoutError:
                 _log.warning("stop.unfinished", waiting=len(gatherer))
@@ -93,23 +107,42 @@ class App:
         for loop in self.loops:
             await loop.stop()
         await self.deliverer.stop(5.0)
-        if self._listener is not None:
-            await self._listener.close()
-        await self.node.leave()
+        self.bell.ring(bell.NODES)
+        self.bell.ring(bell.QUEUE)
+        with contextlib.suppress(*OUTAGES):
+            await self.node.leave()
+        await self.bell.run_once()
+        await self.bell.stop()
         await self.database.close()
+
+    def _gatherers(self) -> tuple[Gatherer[Any], ...]:
+        return (
+            self.acceptor.gatherer,
+            self.settler.gatherer,
+            self.receiver.gatherer,
+            self.inbound.gatherer,
+        )
+
+
+async def prepare(
+    database: Database, settings: Settings, sealer: Sealer, now: datetime
+) -> str | None:
+    """Make what a migrated database must have; the first API key, when this made one."""
+    async with database.write() as tx:
+        await partitions.ensure(tx, now)
+        return await bootstrap(tx, sealer, settings.bootstrap_key)
 
 
 async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Clock) -> App:
-    """Put the platform together on a migrated database. Nothing runs before `App.start`."""
+    """Put one process together on a migrated database. Nothing runs before `App.start`."""
     database = await Database.open(database_url, connections=settings.database_connections)
-    luck = chance()
-    async with database.write() as tx:
-        await partitions.ensure(tx, clock.now())
-        new_key = await bootstrap(tx, sealer, settings.bootstrap_key)
+    new_key = await prepare(database, settings, sealer, clock.now())
+    luck, role = chance(), settings.role
     keeper = await SnapshotKeeper.start(database, clock)
-    node = await leases.Node.register(database_url, f"{socket.gethostname()}")
+    node = await Node.register(database.url, socket.gethostname(), dispatches=role in DISPATCHING)
+    ring = Bell(database.url, clock)
 
-    book = leases.LeaseBook()
+    book = LeaseBook()
     dispatcher = Dispatcher(database, clock, book, node.number)
     settler = Settler(database, clock, luck, book)
     receiver = Receiver(database, clock, settler.gatherer.caught_up)
@@ -117,29 +150,11 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     reconciler = Reconciler(database, clock, node.number, book)
     options = DeliverOptions(allow_private=settings.allow_private_urls)
     deliverer = Deliverer(database, keeper, sealer, clock, luck, options)
-    handover = Handover(dispatcher, book, node.number, _sandbox(keeper), deliverer.wake)
+    wake_webhooks = deliverer.wake if role in NOTIFYING else partial(ring.ring, bell.WEBHOOKS)
+    handover = Handover(dispatcher, book, node.number, _sandbox(keeper), wake_webhooks)
     acceptor = Acceptor(database, keeper, sealer, clock, luck, handover)
-    lanes = LaneKeeper(database, keeper, sealer, clock, luck, dispatcher)
-
-    # News goes up by these callbacks only.
-    dispatcher.report = settler.put
-    dispatcher.on_receipts, dispatcher.on_inbound = receiver.put, inbound.put
-    settler.look = reconciler.look = dispatcher.look
-    receiver.parked = reconciler.parked
-    receiver.one_account = reconciler.one_account = lanes.one_account
-    dispatcher.on_change = lanes.changed
-    for part in (settler, receiver, inbound, reconciler):
-        part.wake_webhooks = deliverer.wake
-
-    housekeeping = Housekeeping(database, clock, node, deliverer, inbound)
-    loops = [
-        keeper.loop,
-        lanes.loop,
-        Loop("reconcile", reconciler.run_once, clock, idle_seconds=1),
-        Loop("expire", housekeeping.expire, clock, idle_seconds=1),
-        Loop("housekeeping", housekeeping.run_once, clock, idle_seconds=60),
-    ]
-    keeper.on_change(lanes.loop.wake)
+    lanes = LaneKeeper(keeper, sealer, luck, dispatcher, node)
+    housekeeping = Housekeeping(database, clock, wake_webhooks, inbound)
     context = Context(
         database=database,
         keeper=keeper,
@@ -147,14 +162,66 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
         clock=clock,
         acceptor=acceptor,
         carrier_states=lanes.states,
-        wake_webhooks=deliverer.wake,
+        wake_webhooks=wake_webhooks,
         is_ready=housekeeping.why_not_ready,
         allow_private_urls=settings.allow_private_urls,
     )
-    return App(
-        database, keeper, node, acceptor, dispatcher, settler, receiver, inbound, reconciler,
-        deliverer, Server(context), loops, lanes, new_key, settings.stop_seconds,
+    app = App(
+        database, keeper, node, ring, acceptor, dispatcher, settler, receiver, inbound, reconciler,
+        deliverer, Server(context, only_health=role not in ANSWERING), [], lanes, housekeeping,
+        new_key, role, settings.stop_seconds,
     )  # fmt: skip
+    _connect(app, wake_webhooks)
+    _connect_to_others(app)
+    app.loops = _loops(app, clock)
+    return app
+
+
+def _connect(app: App, wake_webhooks: Callable[[], None]) -> None:
+    """News goes up by these callbacks only."""
+    dispatcher, settler, receiver = app.dispatcher, app.settler, app.receiver
+    dispatcher.report = settler.put
+    dispatcher.on_receipts, dispatcher.on_inbound = receiver.put, app.inbound.put
+    settler.look = app.reconciler.look = dispatcher.look
+    receiver.parked = app.reconciler.parked
+    receiver.one_account = app.reconciler.one_account = app.lanes.one_account
+    dispatcher.on_change = app.lanes.changed
+    for part in (settler, receiver, app.inbound, app.reconciler):
+        part.wake_webhooks = wake_webhooks
+    app.keeper.on_change(app.lanes.loop.wake)
+
+
+def _connect_to_others(app: App) -> None:
+    """What other processes are told, and what is done when they call."""
+    ring, dispatcher, lanes = app.bell, app.dispatcher, app.lanes
+
+    def call(carrier_ids: set[int]) -> None:
+        if not app.node.alone():
+            for carrier_id in carrier_ids:
+                ring.ring(bell.QUEUE, str(carrier_id))
+
+    def called(word: str) -> None:
+        dispatcher.look_here([int(word)] if word else list(dispatcher.lanes))
+
+    dispatcher.call_others, dispatcher.up_elsewhere = call, lanes.up_elsewhere
+    lanes.on_let_go = partial(ring.ring, bell.NODES)
+    ring.on(bell.QUEUE, called)
+    ring.on(bell.NODES, lambda _: lanes.loop.wake())
+    ring.on(bell.RECORDS, lambda _: app.keeper.loop.wake())
+    if app.role in NOTIFYING:
+        ring.on(bell.WEBHOOKS, lambda _: app.deliverer.wake())
+
+
+def _loops(app: App, clock: Clock) -> list[Loop]:
+    """What runs besides lanes and gatherers; every one of them may run in many processes."""
+    loops = [app.keeper.loop, app.lanes.loop]
+    if app.role in DISPATCHING:
+        loops += [
+            Loop("reconcile", app.reconciler.run_once, clock, idle_seconds=1),
+            Loop("expire", app.housekeeping.expire, clock, idle_seconds=1),
+            Loop("housekeeping", app.housekeeping.run_once, clock, idle_seconds=60),
+        ]
+    return loops
 
 
 async def bootstrap(tx: Connection, sealer: Sealer, key: str | None) -> str | None:
@@ -197,23 +264,22 @@ class Housekeeping:
         self,
         database: Database,
         clock: Clock,
-        node: leases.Node,
-        deliverer: Deliverer,
+        wake_webhooks: Callable[[], None],
         inbound: InboundReceiver,
     ) -> None:
-        self._database, self._clock, self._node = database, clock, node
-        self._deliverer, self._inbound = deliverer, inbound
+        self._database, self._clock = database, clock
+        self._wake_webhooks, self._inbound = wake_webhooks, inbound
+        self.is_stopping = False
 
     async def expire(self) -> bool:
         """End what waited longer than it was wanted."""
         more, hooked = await ends.expire(self._database, self._clock.now())
         if hooked:
-            self._deliverer.wake()
+            self._wake_webhooks()
         return more
 
     async def run_once(self) -> bool:
-        """Partitions to come, old idempotency keys, incomplete inbound messages, our lock."""
-        await self._node.keep(self._database.url)
+        """Partitions to come, old idempotency keys, incomplete inbound messages."""
         await self._inbound.sweep()
         async with self._database.write() as tx:
             await partitions.ensure(tx, self._clock.now() + timedelta(days=1))
@@ -222,6 +288,8 @@ class Housekeeping:
 
     async def why_not_ready(self) -> list[str]:
         """Reasons why messages cannot be taken; empty when they can."""
+        if self.is_stopping:
+            return ["the process is stopping"]
         try:
             async with asyncio.timeout(2):
                 await self._database.fetch("SELECT 1")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 PREFIX: Final = "ONESIXTY_"
+ROLES: Final = ("all", "api", "dispatch", "notify")
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
@@ -51,7 +52,17 @@ class Settings:
     allow_private_urls: bool = _setting(
         False, "Let webhooks and callbacks go to private and loopback addresses."
     )
-    database_connections: int = _setting(10, "Connections to the database at most.")
+    processes: int = _setting(
+        1, "Processes of this start, which share the port, the database and the carriers' sessions."
+    )
+    role: str = _setting(
+        "all",
+        "What these processes do: api (answer HTTP), dispatch (hold the carriers' sessions), notify"
+        " (send webhooks), or all.",
+    )
+    database_connections: int = _setting(
+        10, "Connections to the database at most, for each process; two more have other uses."
+    )
     stop_seconds: float = _setting(30.0, "Time to finish what is in flight when asked to stop.")
     log_level: str = _setting("info", "debug, info, warning or error.")
     log_json: bool = _setting(False, "Write the log as JSON lines.")
@@ -141,6 +152,10 @@ def _check(settings: Settings) -> None:
         raise SettingError("ONESIXTY_LOG_LEVEL is debug, info, warning or error")
     if not 0 < settings.stop_seconds < 3600:
         raise SettingError("ONESIXTY_STOP_SECONDS is more than 0 and less than 3600")
+    if not 1 <= settings.processes <= 256:
+        raise SettingError(f"ONESIXTY_PROCESSES={settings.processes} is not from 1 to 256")
+    if settings.role not in ROLES:
+        raise SettingError(f"ONESIXTY_ROLE={settings.role} is not one of {', '.join(ROLES)}")
     if settings.database_connections < 4:
         raise SettingError("ONESIXTY_DATABASE_CONNECTIONS must be at least 4")
     key = settings.bootstrap_key

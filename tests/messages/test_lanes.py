@@ -20,9 +20,7 @@ from .walk import Walk
 async def lanes(walk: Walk, sealer: Sealer) -> AsyncIterator[LaneKeeper]:
     """The keeper of all lanes; the scripted one is gone."""
     await walk.dispatcher.close(walk.carrier.number, 0.0)
-    keeper = LaneKeeper(
-        walk.database, walk.keeper, sealer, walk.clock, chance.chance(160), walk.dispatcher
-    )
+    keeper = LaneKeeper(walk.keeper, sealer, chance.chance(160), walk.dispatcher, walk.node)
     walk.dispatcher.on_change = keeper.changed
     await follow(walk, keeper)
     yield keeper

@@ -9,8 +9,9 @@ import pytest
 from onesixty.carriers.contract import OutcomeKind
 from onesixty.kit import ids
 from onesixty.messages import leases, store
-from onesixty.messages.leases import LeaseBook, Node
+from onesixty.messages.leases import LeaseBook
 from onesixty.messages.types import SendRequest
+from onesixty.nodes.node import Node
 
 from .walk import NUMBER, Walk
 
@@ -181,10 +182,10 @@ async def test_a_restarted_server_is_told_again_that_the_process_lives(
     lease = "INSERT INTO leases (id, node_id, account_ids, message_ids) VALUES ($1, $2, '{}', '{}')"
     await walk.database.fetch(lease, ids.uuid7(), node.number)
     await node._connection.close()
-    await node.keep(url)
+    await node.look()
     await rescue(walk)
     assert await walk.count("leases") == 1
-    await node.keep(url)
+    await node.look()
     await node.leave()
     await rescue(walk)
     assert await walk.count("leases") == 0

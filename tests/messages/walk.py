@@ -14,12 +14,13 @@ from onesixty.messages.accept import Acceptor
 from onesixty.messages.dispatch import Dispatcher, Lane
 from onesixty.messages.handover import Handover
 from onesixty.messages.inbound import InboundReceiver
-from onesixty.messages.leases import LeaseBook, Node
+from onesixty.messages.leases import LeaseBook
 from onesixty.messages.receive import Receiver
 from onesixty.messages.reconcile import Reconciler
 from onesixty.messages.render import STATUS_NAMES
 from onesixty.messages.settle import Settler
 from onesixty.messages.types import Caller, Message, SendRequest
+from onesixty.nodes.node import Node
 from onesixty.records.snapshot import SnapshotKeeper
 from onesixty.storage.database import Connection, Database
 

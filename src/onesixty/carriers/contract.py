@@ -196,6 +196,14 @@ class Carrier(Protocol):
         ...
 
 
+class SessionCarrier(Carrier, Protocol):
+    """A carrier of a kind that names `sessions`: these are spread over the processes."""
+
+    async def resize(self, sessions: int, drain_seconds: float) -> None:
+        """Have so many sessions from now on, at least one; returns when those that go have gone."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class SettingField:
     """A setting of a carrier kind: checks input, draws forms, masks secrets, fills the manual."""
@@ -222,6 +230,8 @@ class CarrierSpec:
     # Settings that name our account at the far side. Two carriers that agree in them are one there,
     # so receipts for what one has sent may come over the other.
     account: tuple[str, ...] = ()
+    # The setting that says how many sessions there are in all; without one a single process has it.
+    sessions: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,11 @@ class SmppCarrier:
         """Finish the window, unbind, close."""
         await self._client.stop(drain_seconds)
 
+    async def resize(self, sessions: int, drain_seconds: float) -> None:
+        """Add or end binds; those that end finish their window first, within that time."""
+        binds = _binds({**self._config.settings, "binds": sessions})
+        await self._client.resize(binds, drain_seconds)
+
     def is_up(self) -> bool:
         """Whether a bind takes submits."""
         return self._client.bound_for_submit
@@ -301,8 +306,8 @@ def _binds(s: Any) -> list[Bind]:
             tls=context,
             tls_server_name=s.get("tls_server_name") or "",
         )
-        for mode in modes
         for _ in range(s["binds"])
+        for mode in modes
     ]
 
 
@@ -353,4 +358,5 @@ SPEC: Final = CarrierSpec(
     build=SmppCarrier,
     receives=("receipts", "inbound"),
     account=("host", "system_id"),
+    sessions="binds",
 )  # fmt: skip

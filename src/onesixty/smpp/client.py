@@ -159,7 +159,9 @@ class Client:
         for bind in binds:
             encode(bind.pdu(), lenient=bind.long_credentials)
         self.window, self.timers, self.clock, self.events = window, timers, clock, events
-        self._lines = [_Line(bind, self, Backoff(timers, chance)) for bind in binds]
+        self._chance = chance
+        self._lines = [self._line(bind) for bind in binds]
+        self._leaving: list[_Line] = []  # they take no more and wait for their last answers
         self._tasks: list[asyncio.Task[None]] = []
         self._ticker: asyncio.Task[None] | None = None
 
@@ -177,6 +179,29 @@ class Client:
             self._ticker.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._ticker
+
+    async def resize(self, binds: Sequence[Bind], drain_seconds: float) -> None:
+        """Have these binds from now on; returns when those that go have gone.
+
+        As many from the start as are there already stay as they are. Lines that go take no more at
+        once and have that long for their open answers.
+        """
+        going = list(zip(self._lines[len(binds) :], self._tasks[len(binds) :], strict=True))
+        del self._lines[len(binds) :], self._tasks[len(binds) :]
+        for bind in binds[len(self._lines) :]:
+            line = self._line(bind)
+            self._lines.append(line)
+            self._tasks.append(asyncio.create_task(line.run()))
+        for line, task in going:
+            self._leaving.append(line)
+            line.stop(task, drain_seconds)
+        await asyncio.gather(*(task for _, task in going), return_exceptions=True)
+        for line, _ in going:
+            self._leaving.remove(line)
+        self.events.on_change()
+
+    def _line(self, bind: Bind) -> "_Line":
+        return _Line(bind, self, Backoff(self.timers, self._chance))
 
     @property
     def bound_for_submit(self) -> bool:
@@ -212,7 +237,7 @@ class Client:
         loop = asyncio.get_running_loop()
         while True:
             await self.clock.sleep(self.timers.tick_seconds)
-            for line in self._lines:
+            for line in (*self._lines, *self._leaving):
                 if line.link is not None:
                     loop.call_soon(line.link.tick)  # by itself, so that no line harms another
 

@@ -50,7 +50,7 @@ unix_socket_directories = '{socket_dir}'
 unix_socket_permissions = 0700
 port = {port}
 cluster_name = 'onesixty'
-max_connections = 100
+max_connections = 250
 
 # A committed message survives a power cut.
 fsync = on

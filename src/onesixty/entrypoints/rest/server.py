@@ -33,27 +33,28 @@ ABOUT: Final = (
     "The SMS API you run yourself. Errors are RFC 9457 problem documents; every POST that creates"
     " takes an\n`Idempotency-Key`; lists are newest first with a cursor."
 )
+# batches before messages: /v1/messages/batch is a path of its own
+RESOURCES: Final = (
+    batches,
+    messages,
+    carriers,
+    routes,
+    webhooks,
+    events,
+    keys,
+    accounts,
+    lookup,
+    health,
+    problem_pages,
+)
 
 
-def create_api(context: Context) -> FastAPI:
-    """The API with every resource and its OpenAPI 3.1 document."""
+def create_api(context: Context, *, only_health: bool = False) -> FastAPI:
+    """The API with every resource and its OpenAPI 3.1 document, or what machines ask alone."""
     api = FastAPI(title="Onesixty", version=__version__, description=ABOUT, redirect_slashes=False)
     api.state.context = context
     answers.install(api)
-    # batches before messages: /v1/messages/batch is a path of its own
-    for part in (
-        batches,
-        messages,
-        carriers,
-        routes,
-        webhooks,
-        events,
-        keys,
-        accounts,
-        lookup,
-        health,
-        problem_pages,
-    ):
+    for part in (health,) if only_health else RESOURCES:
         api.include_router(part.router)
 
     def openapi() -> dict[str, Any]:
@@ -82,10 +83,12 @@ class Server:
     through which all else goes, cost more than all our own work on a send.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, *, only_health: bool = False) -> None:
+        """`only_health`: without the API, for processes that do other work."""
         self._context = context
-        self.api = create_api(context)
-        self.direct = {messages.PATH.encode(): self._take}  # see kit/http_server.py
+        self.api = create_api(context, only_health=only_health)
+        # see kit/http_server.py
+        self.direct = {} if only_health else {messages.PATH.encode(): self._take}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the server's lifespan."""
