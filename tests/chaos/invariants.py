@@ -119,7 +119,9 @@ ALWAYS: Final = {
 AT_REST: Final = {
     "it is still on its way": f"SELECT id FROM messages WHERE status IN ({_listed(_SILENT)})",
     "a lease was never given back": "SELECT id FROM leases",
-    "an endpoint is still to be told": "SELECT event_id FROM webhook_queue",
+    "an endpoint is still to be told": """
+        SELECT event_id FROM webhook_queue q LEFT JOIN webhook_endpoints e ON e.id = q.endpoint_id
+        WHERE e.removed_at IS NULL AND e.disabled_at IS NULL""",
 }
 
 

@@ -6,23 +6,45 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
+import asyncpg
 from yarl import URL
 
 from cli.programs import Served, data_folder, serve
+from features.webhooks.receiver import Receiver, receiving
+from onesixty.kit import ids
 from onesixty.kit.chance import chance
 from onesixty.kit.clock import SystemClock
-from onesixty.simulator.faults import parse_faults
+from onesixty.messages.render import STATUS_NAMES
+from onesixty.simulator.faults import Faults, parse_faults
 from onesixty.simulator.smsc import Smsc
+from onesixty.storage import embedded
 
-KEY = "os_live_chaoschaoschaoschaos"
-WINDOW = 50
-CONNECTIONS = 16
-PATIENCE_SECONDS = 30.0
-_LOOK_SECONDS = 0.05
+from . import invariants
+
+KEY: Final = "os_live_chaoschaoschaoschaos"
+BINDS, WINDOW = 2, 25
+HELD_MOST: Final = 2 * BINDS * WINDOW  # by a lane, see messages/dispatch
+RESPONSE_SECONDS: Final = 2.0  # after which a submit without an answer is uncertain
+CONNECTIONS: Final = 16
+PATIENCE_SECONDS: Final = 30.0
+USUAL: Final = parse_faults(["answer_delay_seconds=0.01..0.1"])
+_LOOK_SECONDS = 0.1
+_MOVING: Final = """
+SELECT EXISTS (SELECT FROM messages WHERE status IN (1, 2, 3, 5)) OR EXISTS (SELECT FROM leases)
+"""
 _clock = SystemClock()
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """How a message stands."""
+
+    status: str
+    handset: str
+    may_be_double: bool
 
 
 @dataclass(slots=True)
@@ -31,6 +53,7 @@ class Platform:
 
     data_dir: Path
     smsc: Smsc
+    hooks: Receiver
     session: aiohttp.ClientSession
     server: Served
     acknowledged: dict[str, str] = field(default_factory=dict)
@@ -38,23 +61,30 @@ class Platform:
     numbers: int = 0
     _acknowledged_more: asyncio.Condition = field(default_factory=asyncio.Condition)
 
-    async def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        """Status and body of one answer."""
-        headers = {"Authorization": f"Bearer {KEY}"}
+    async def ask(
+        self, method: str, path: str, body: Any = None, **headers: str
+    ) -> tuple[int, Any]:
+        """Status and body of one answer; `headers` with _ for -."""
+        sent = {name.replace("_", "-"): text for name, text in headers.items()}
         async with self.session.request(
-            method, self.server.url + path, json=body, headers=headers
+            method,
+            self.server.url + path,
+            json=body,
+            headers=sent | {"Authorization": f"Bearer {KEY}"},
         ) as response:
             return response.status, await response.json(content_type=None)
 
-    async def post(self, path: str, body: Any) -> None:
-        """A POST that must succeed."""
+    async def post(self, path: str, body: Any) -> Any:
+        """The answer to a POST that must succeed."""
         status, answer = await self.ask("POST", path, body)
         assert status < 300, answer
+        return answer
 
-    async def load(self, count: int) -> Counter[int]:
+    async def load(self, count: int, *, insist: bool = False) -> Counter[int]:
         """Post so many messages over all connections, each to its own handset, each once.
 
-        Gives how often each status came; 0 stands for a connection that broke.
+        Gives how often each status came; 0 stands for a connection that broke. Who insists asks
+        again under the same key until it is 202.
         """
         first, self.numbers = self.numbers, self.numbers + count
         waiting = iter(range(first, first + count))
@@ -62,20 +92,28 @@ class Platform:
 
         async def post() -> None:
             for number in waiting:
-                handset = f"+4477009{number:05d}"
-                body = {"to": handset, "from": "ACME", "body": f"number {number}"}
-                try:
-                    status, answer = await self.ask("POST", "/v1/messages", body)
-                except (aiohttp.ClientError, ConnectionError):
-                    status = 0
+                while (status := await self._send(number)) != 202 and insist:
+                    answers[status] += 1
+                    await _clock.sleep(_LOOK_SECONDS)
                 answers[status] += 1
-                if status == 202:
-                    async with self._acknowledged_more:
-                        self.acknowledged[answer["id"]] = handset
-                        self._acknowledged_more.notify_all()
 
         await asyncio.gather(*[post() for _ in range(CONNECTIONS)])
         return answers
+
+    async def _send(self, number: int) -> int:
+        handset = f"+4477009{number:05d}"
+        body = {"to": handset, "from": "ACME", "body": f"number {number}"}
+        try:
+            status, answer = await self.ask(
+                "POST", "/v1/messages", body, Idempotency_Key=f"number {number}"
+            )
+        except (aiohttp.ClientError, ConnectionError):
+            return 0
+        if status == 202:
+            async with self._acknowledged_more:
+                self.acknowledged[answer["id"]] = handset
+                self._acknowledged_more.notify_all()
+        return status
 
     async def promised(self, count: int) -> None:
         """Wait until so many messages are acknowledged."""
@@ -88,51 +126,86 @@ class Platform:
         assert port
         self.server = await asyncio.to_thread(_serve, self.data_dir, port)
 
+    @contextlib.asynccontextmanager
+    async def database(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection of our own to its database, which is started if it is down."""
+        server = await asyncio.to_thread(embedded.start, self.data_dir)
+        connection = await asyncpg.connect(server.url)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
     async def doubted(self) -> set[str]:
         """The messages that ever were uncertain, also those that a receipt has settled since."""
-        _, page = await self.ask("GET", "/v1/events?type=message.uncertain&limit=1000")
-        assert page["next"] is None
-        return {event["data"]["id"] for event in page["data"]}
+        async with self.database() as connection:
+            rows = await connection.fetch("SELECT DISTINCT message_id FROM events WHERE type = 4")
+        return {ids.to_text("msg", row["message_id"]) for row in rows}
 
-    async def statuses(self) -> dict[str, str]:
+    async def stands(self) -> dict[str, Stand]:
         """How every message stands, by its id."""
-        found: dict[str, str] = {}
-        path: str | None = "/v1/messages?direction=outbound&limit=1000"
-        while path:
-            _, page = await self.ask("GET", path)
-            found |= {one["id"]: one["status"] for one in page["data"]}
-            path = (
-                page["next"] and f"/v1/messages?direction=outbound&limit=1000&after={page['next']}"
+        async with self.database() as connection:
+            rows = await connection.fetch(
+                "SELECT id, status, recipient, to_jsonb(m)->'possible_duplicate' = 'true' AS double"
+                " FROM messages m WHERE direction = 0"
             )
-        return found
+        return {
+            ids.to_text("msg", row["id"]): Stand(
+                STATUS_NAMES[row["status"]], row["recipient"], bool(row["double"])
+            )
+            for row in rows
+        }
 
     def taken(self) -> Counter[str]:
         """How often each handset's message was taken by the SMSC."""
         assert self.smsc.record is not None
         return Counter(f"+{one.destination}" for one in self.smsc.record.submissions)
 
-    async def come_to_rest(self) -> dict[str, str]:
-        """How every message stands once nothing is on its way any more.
+    async def come_to_rest(self, seconds: float = PATIENCE_SECONDS) -> dict[str, Stand]:
+        """How every message stands once nothing is on its way any more, webhooks too.
 
-        What the SMSC took is then known to be delivered: its receipts have come.
+        What the SMSC took is then known to have ended: its receipts have come.
         """
-        found: dict[str, str] = {}
+        async with self.database() as connection:
 
-        async def is_at_rest() -> bool:
-            path = "/v1/messages?direction=outbound&status=queued,sending,sent&limit=1"
-            _, moving = await self.ask("GET", path)
-            if moving["data"]:
-                return False
-            found.update(await self.statuses())
-            taken = self.taken()
-            return all(
-                status == "delivered"
-                or (status == "uncertain" and not taken[self.acknowledged.get(message, "")])
-                for message, status in found.items()
-            )
+            async def messages_are() -> bool:
+                if await connection.fetchval(_MOVING):
+                    return False
+                taken = self.taken()
+                doubted = await connection.fetch("SELECT recipient FROM messages WHERE status = 4")
+                return not any(taken[row["recipient"]] for row in doubted)
 
-        await until(is_at_rest)
-        return found
+            async def all_is() -> bool:
+                # What dead processes were about to tell comes due after a minute.
+                await connection.execute("UPDATE webhook_queue SET due_at = now()")
+                return not await connection.fetchval("SELECT count(*) FROM webhook_queue")
+
+            try:
+                await until(messages_are, seconds)
+                await until(all_is, seconds)
+            except TimeoutError:
+                stuck = await connection.fetch("SELECT status, count(*) FROM messages GROUP BY 1")
+                raise AssertionError(f"it does not come to rest: {stuck}") from None
+            assert await invariants.violations(connection, at_rest=True) == []
+        return await self.stands()
+
+    async def check(self, stands: dict[str, Stand]) -> Counter[str]:
+        """Assert that nothing was lost or sent twice; how many acknowledged ones stand where."""
+        taken = self.taken()
+        doubles = {one.handset for one in stands.values() if one.may_be_double}
+        too_often = {one: n for one, n in taken.items() if n > 1 + (one in doubles)}
+        assert too_often == {}
+        assert self.acknowledged.keys() <= stands.keys()
+        twice = Counter(one.handset for one in stands.values())
+        assert {handset: n for handset, n in twice.items() if n > 1} == {}
+        for message, handset in self.acknowledged.items():
+            ends = ("delivered", "undelivered") if taken[handset] else ("uncertain", "failed")
+            assert stands[message].status in ends, (message, stands[message], taken[handset])
+        async with self.database() as connection:
+            events = await connection.fetch("SELECT id FROM events WHERE type < 40")
+        told = {one.headers["webhook-id"] for one in self.hooks.taken}
+        assert {ids.to_text("evt", row["id"]) for row in events} <= told
+        return Counter(stands[message].status for message in self.acknowledged)
 
     async def is_ready(self) -> bool:
         """Whether the server can take messages."""
@@ -155,16 +228,15 @@ async def until(holds: Callable[[], Awaitable[bool]], seconds: float = PATIENCE_
 
 
 @contextlib.asynccontextmanager
-async def running() -> AsyncIterator[Platform]:
+async def running(seed: int = 1, faults: Faults = USUAL) -> AsyncIterator[Platform]:
     """A server on a new data directory, with a route to a simulated SMSC that takes its time."""
-    faults = parse_faults(["answer_delay_seconds=0.01..0.1"])
-    smsc = Smsc(faults, clock=_clock, chance=chance(1), record=True)
+    smsc = Smsc(faults, clock=_clock, chance=chance(seed), record=True)
     await smsc.start(port=0)
-    connector = aiohttp.TCPConnector(limit=CONNECTIONS)
+    connector = aiohttp.TCPConnector(limit=0)
     with data_folder() as data_dir:
         server = await asyncio.to_thread(_serve, data_dir)
-        async with aiohttp.ClientSession(connector=connector) as session:
-            platform = Platform(data_dir, smsc, session, server)
+        async with receiving() as hooks, aiohttp.ClientSession(connector=connector) as session:
+            platform = Platform(data_dir, smsc, hooks, session, server)
             try:
                 await _set_up(platform)
                 yield platform
@@ -179,8 +251,11 @@ def _serve(data_dir: Path, port: int = 0) -> Served:
 
 
 async def _set_up(platform: Platform) -> None:
-    settings = {"host": "127.0.0.1", "port": platform.smsc.port, "system_id": "chaos"}
-    body = {"name": "acme", "kind": "smpp", "settings": settings | {"window": WINDOW}}
-    await platform.post("/v1/carriers", body)
+    settings = {
+        "host": "127.0.0.1", "port": platform.smsc.port, "system_id": "chaos", "binds": BINDS,
+        "window": WINDOW, "response_seconds": RESPONSE_SECONDS,
+    }  # fmt: skip
+    await platform.post("/v1/webhooks", {"url": f"{platform.hooks.url}/all"})
+    await platform.post("/v1/carriers", {"name": "acme", "kind": "smpp", "settings": settings})
     await platform.post("/v1/routes", {"name": "all", "carriers": [{"carrier": "acme"}]})
     await until(platform.is_up)
