@@ -3,11 +3,13 @@
 import os
 import threading
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
 _TICK: Final = os.sysconf("SC_CLK_TCK")
 _SAMPLE_SECONDS: Final = 0.5
+_MB: Final = 1024 / 1e6  # of a kilobyte
 
 
 class Meter:
@@ -47,10 +49,34 @@ class Memory:
 
     def _watch(self) -> None:
         while True:
-            kilobytes = sum(_proportional_kilobytes(pid) for pid in with_children(self._roots))
-            self.peak_mb = max(self.peak_mb, kilobytes * 1024 / 1e6)
+            held = footprints(self._roots).values()
+            self.peak_mb = max(self.peak_mb, sum(one.own_mb + one.shared_mb for one in held))
             if self._done.wait(_SAMPLE_SECONDS):
                 return
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """Memory of all processes of one program, in MB.
+
+    `shared_mb` is what they share by purpose, such as PostgreSQL's buffers, counted once; `own_mb`
+    is the rest.
+    """
+
+    own_mb: float
+    shared_mb: float
+
+
+def footprints(roots: Iterable[int]) -> dict[str, Footprint]:
+    """What these processes and all below them hold now, by name of the program."""
+    found: dict[str, Footprint] = {}
+    for pid in with_children(roots):
+        name, _ = _status(pid)
+        before, held = found.get(name, Footprint(0.0, 0.0)), _proportional_kilobytes(pid)
+        shared = held.get("Pss_Shmem", 0)
+        own = held.get("Pss", 0) - shared
+        found[name] = Footprint(before.own_mb + own * _MB, before.shared_mb + shared * _MB)
+    return found
 
 
 def with_children(roots: Iterable[int]) -> list[int]:
@@ -85,9 +111,11 @@ def _status(pid: int) -> tuple[str, list[str]]:
     return head.partition("(")[2], tail.split()
 
 
-def _proportional_kilobytes(pid: int) -> int:
+def _proportional_kilobytes(pid: int) -> dict[str, int]:
+    """Pss and its parts: pages that several processes have count a fraction in each."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+        return {}
+    pairs = (line.split()[:2] for line in lines if line.startswith("Pss"))
+    return {name.rstrip(":"): int(kilobytes) for name, kilobytes in pairs}

@@ -8,7 +8,6 @@ is aged to empty. Exits with 1 when a goal is missed. Needs what `peers/run.py` 
 
 import argparse
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from typing import Final
 
 sys.path.append(str(Path(__file__).resolve().parent / "peers"))
 
-from gateway import FOLDER, HERE, Gateway
+from gateway import FOLDER, Gateway, prepare
 from scenarios import Bench, Seen
 from sinks import Sinks
 
@@ -43,8 +42,7 @@ Measured = dict[str, list[float]]
 def main() -> None:
     """Measure both sides and print how they compare."""
     options = _options()
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["make", "-s", "-C", str(HERE)], check=True)
+    prepare()
     sinks = Sinks(receipt_delay_milliseconds=500)
     sides = {name: Gateway("onesixty", name) for name in SIDES}
     measured: dict[str, Measured] = {name: {} for name in SIDES}

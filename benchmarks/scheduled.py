@@ -7,7 +7,6 @@ missed. Needs what `peers/run.py` needs.
 
 import argparse
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ import psycopg
 
 sys.path.append(str(Path(__file__).resolve().parent / "peers"))
 
-from gateway import FOLDER, HERE, Gateway
+from gateway import FOLDER, Gateway, prepare
 from scenarios import Bench
 from sinks import Sinks, wait_for
 
@@ -43,8 +42,7 @@ GOALS: Final = {  # by name: the most that it may be, of the first value and wha
 def main() -> None:
     """Measure without and with, and print how they compare."""
     options = _options()
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["make", "-s", "-C", str(HERE)], check=True)
+    prepare()
     sinks, gateway = Sinks(receipt_delay_milliseconds=500), Gateway("onesixty", "scheduled")
     bench = Bench(options, gateway, sinks)
     try:

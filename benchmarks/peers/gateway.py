@@ -2,7 +2,9 @@
 
 import json
 import os
+import signal
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,13 @@ from sinks import CALLBACK_PORT, SMSC_PORT
 HERE: Final = Path(__file__).resolve().parent
 # Everything that a run writes.
 FOLDER: Final = Path(os.environ.get("BENCH_TMP") or Path(tempfile.gettempdir()) / "onesixty-bench")
+
+
+def prepare() -> None:
+    """Make the folder and the C programs; from now on SIGTERM ends the run as Ctrl-C does."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["make", "-s", "-C", str(HERE)], check=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # everything is stopped on the way out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

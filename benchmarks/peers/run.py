@@ -11,9 +11,7 @@ record for each scenario, then tables, and appends the records to --out. Everyth
 import argparse
 import json
 import os
-import signal
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +21,7 @@ from typing import Any
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # _cpu.py is for all benchmarks
 
 import tables
-from gateway import FOLDER, HERE, Gateway
+from gateway import FOLDER, Gateway, prepare
 from scenarios import SCENARIOS, Bench, Seen
 from sinks import Sinks
 
@@ -31,9 +29,7 @@ from sinks import Sinks
 def main() -> None:
     """Run the scenarios asked for."""
     options = _options()
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["make", "-s", "-C", str(HERE)], check=True)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # everything is stopped on the way out
+    prepare()
     gateway, sinks = Gateway(options.gateway, options.variant), Sinks(options.receipt_delay_ms)
     bench, records = Bench(options, gateway, sinks), []
     try:

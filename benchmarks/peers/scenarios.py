@@ -89,6 +89,15 @@ class Bench:
         seen = {"e2e_per_s": _rate(self.sinks.smsc())}
         return seen | self._quality(told) | _costs(meter, memory, told, told["acked"])
 
+    def steady(self, rate: float, seconds: float) -> Seen:
+        """Not a scenario by itself: messages with receipts at a rate, until all are told."""
+        self.sinks.reset()
+        count = int(rate * seconds)
+        told = self._load(Load(count=count, rate=rate, receipts=True, seconds=2 * seconds))
+        self._until(lambda: self.sinks.callbacks().get("distinct", 0), told["acked"])
+        returned = _returned(self.sinks.callbacks(), self.sinks.smsc(), told)
+        return {"acked": told["acked"]} | self._quality(told) | returned
+
     def crash(self, *, flowing: bool) -> Seen:
         """d, g: kill -9 with all messages waiting, or with a window of them in flight."""
         self.gateway.stop()
