@@ -159,9 +159,8 @@ unlock() {
 
 case ${1:-} in
 setup)
-    for p in rabbitmq-server redis-server; do
-        dpkg -s $p >/dev/null 2>&1 || DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $p
-    done
+    for p in rabbitmq-server redis-server; do packaged $p; done
+    command -v "$PY" >/dev/null || die "Jasmin needs Python 3.9 to 3.11: JASMIN_PYTHON=/path/to/python3.11"
     [ -x "$VENV/bin/jasmind.py" ] || { "$PY" -m venv "$VENV" && "$VENV/bin/pip" install -q "jasmin==$JASMIN_VERSION" ${JASMIN_EXTRA_PIP:-}; }
     # the AMQP spec file is in Jasmin's source distribution, not in what pip installs
     if [ ! -f "$VENV/share/amqp0-9-1.xml" ]; then

@@ -86,9 +86,7 @@ boot() {
 }
 
 case ${1:-} in
-setup)
-    command -v bearerbox >/dev/null && command -v smsbox >/dev/null ||
-        DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends kannel kannel-extras ;;
+setup) packaged kannel; packaged kannel-extras ;;
 info)
     v=$(dpkg-query -W -f '${Version}' kannel)
     cat <<J

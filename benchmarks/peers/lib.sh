@@ -9,6 +9,15 @@ VARIANT=${VARIANT:-}
 
 die() { echo "$*" >&2; exit 1; }
 
+# packaged NAME   installs a Debian package where it is missing; what apt says goes to standard error
+packaged() {
+    dpkg -s "$1" >/dev/null 2>&1 && return 0
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || die "$1 is missing: apt-get install $1, or run this as root on Debian or Ubuntu"
+    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$1" >&2 ||
+        { apt-get update >&2 && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$1" >&2; } ||
+        die "$1 could not be installed"
+}
+
 # wait_port PORT SECONDS
 wait_port() {
     local i
