@@ -10,10 +10,10 @@ export UV_PYTHON_DOWNLOADS := never
 unexport VIRTUAL_ENV UV_PROJECT_ENVIRONMENT
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check bench docs clean
+.PHONY: help demo serve test check bench bench-peers docs clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 9
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 13
 
 demo: .venv/.synced ## Send messages through a simulated carrier and watch them
 	@$(BIN)/onesixty demo $(ARGS)
@@ -31,8 +31,13 @@ check: .venv/.synced ## Check style, types and import rules
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-bench: .venv/.synced ## Run every benchmark
-	@set -e; for script in benchmarks/[!_]*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+# Those that take long, or change a database, are run by hand.
+LONG := growth history scheduled soak
+bench: .venv/.synced ## Run every benchmark that takes a minute or less
+	@set -e; for script in $(filter-out $(LONG:%=benchmarks/%.py),$(sort $(wildcard benchmarks/[!_]*.py))); do echo "== $$script"; $(BIN)/python "$$script"; done
+
+bench-peers: .venv/.synced ## Compare with Kannel and Jasmin, installing them (as root); about an hour
+	@$(BIN)/python benchmarks/peers/goals.py $(ARGS)
 
 docs: .venv/.synced ## Write the reference pages anew
 	@$(BIN)/onesixty reference --write docs/reference

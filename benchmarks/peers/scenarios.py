@@ -98,8 +98,8 @@ class Bench:
         returned = _returned(self.sinks.callbacks(), self.sinks.smsc(), told)
         return {"acked": told["acked"]} | self._quality(told) | returned
 
-    def crash(self, *, flowing: bool) -> Seen:
-        """d, g: kill -9 with all messages waiting, or with a window of them in flight."""
+    def crash(self, *, flowing: bool, receipts: bool = False) -> Seen:
+        """d, g, h: kill -9 with all messages waiting, or with a window of them in flight."""
         self.gateway.stop()
         self.sinks.stop_smsc()
         self.sinks.start_smsc()
@@ -112,7 +112,7 @@ class Bench:
             else:
                 self.sinks.stop_smsc()
                 time.sleep(1)
-            told, before = self._kill_under_load(flowing)
+            told, before = self._kill_under_load(flowing, receipts)
             self.gateway.call("restart")
             self.sinks.start_smsc()
             self._until(self._submits, None, self.options.crash_stall)
@@ -134,10 +134,10 @@ class Bench:
         if not wait_for(lambda: self.sinks.smsc().get("bound", 0), BIND_SECONDS):
             raise SystemExit("the gateway did not bind to the SMSC")
 
-    def _kill_under_load(self, flowing: bool) -> tuple[Seen, int]:
+    def _kill_under_load(self, flowing: bool, receipts: bool) -> tuple[Seen, int]:
         """What the load generator told, and how many messages the SMSC had until the kill."""
         count, rate = self.options.crash_count, self.options.crash_rate
-        load = Load(count=count, rate=rate, connections=32, seconds=60)
+        load = Load(count=count, rate=rate, receipts=receipts, connections=32, seconds=60)
         with subprocess.Popen(self._command(load), stdout=subprocess.PIPE, text=True) as process:
             time.sleep(KILL_AFTER * count / rate)
             self.gateway.call("kill9")
@@ -222,7 +222,9 @@ SCENARIOS: Final[dict[str, Callable[[Bench], Seen]]] = {
     "d": lambda bench: bench.crash(flowing=False),
     "e": Bench.slow_smsc,
     "g": lambda bench: bench.crash(flowing=True),
+    "h": lambda bench: bench.crash(flowing=True, receipts=True),
 }
+CRASHES: Final = "dgh"  # these start and stop the gateway themselves
 
 
 def _rate(smsc: Seen) -> float:

@@ -44,6 +44,7 @@ TABLES: Final[dict[str, tuple[str, dict[str, str]]]] = {
     "e": ("The SMSC answers after 50 ms", {"e2e_per_s": "to the SMSC/s", **_QUALITY}),
     "f": ("Many recipients in one request", {"bulk": "recipients", **_FLOW, **_QUALITY, **_COSTS}),
     "g": ("kill -9 with messages in flight to an SMSC that answers after 20 ms", _CRASH),
+    "h": ("As g, each message with a receipt", _CRASH),
 }
 
 
