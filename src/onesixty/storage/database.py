@@ -14,15 +14,16 @@ import orjson
 
 Connection = asyncpg.Connection
 Rows = list[asyncpg.Record]
-# What a dead or restarting server raises; the loops wait and try again.
+# What a server raises that is dead, restarting, full or a standby by now; the loops wait and try
+# again, clients are told to.
 OUTAGES = (
     OSError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.OperatorInterventionError,  # it shuts down, starts, or ended our statement
+    asyncpg.InsufficientResourcesError,  # of disk, memory, connections
+    asyncpg.PostgresSystemError,  # its disk fails
+    asyncpg.ReadOnlySQLTransactionError,
     asyncpg.DeadlockDetectedError,  # rare, and gone when it is tried again
     asyncpg.InternalClientError,  # a statement on a connection whose end had not been noticed
 )
