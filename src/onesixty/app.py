@@ -87,7 +87,7 @@ class App:
 
     def stopping(self) -> None:
         """Say from now on that no traffic is wanted: `stop` comes soon."""
-        self.housekeeping.is_stopping = True
+        self.housekeeping.is_stopping = self.lanes.is_stopping = True
 
     async def stop(self) -> None:
         """Take nothing more, finish what is in flight, give back what is not, leave.

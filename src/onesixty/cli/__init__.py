@@ -1,6 +1,7 @@
 """The command line: one file for each command or group, imported when it is asked for."""
 
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from typing import Annotated, Any, Final
 
@@ -78,8 +79,13 @@ def main() -> None:
 
     Only bugs show a traceback.
     """
+    guard(program)
+
+
+def guard(work: Callable[[], object]) -> None:
+    """Do it; a failure that was to be expected ends the process with one line."""
     try:
-        program()
+        work()
     except Failure as failure:
         _end(str(failure), failure.exit_code)
     except SettingError as error:

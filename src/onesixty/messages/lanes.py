@@ -63,6 +63,7 @@ class LaneKeeper:
         self._elsewhere: dict[int, list[dict[str, Any]]] = {}
         self._changes: list[tuple[int, bool]] = []
         self._seen_at = self._clock.monotonic()  # when the node was last looked at
+        self.is_stopping = False  # then nothing is taken any more
         self.on_let_go: Callable[[], None] = lambda: None  # sessions are free for another process
         self.loop = Loop("lanes", self.run_once, self._clock, idle_seconds=IDLE_SECONDS)
 
@@ -162,7 +163,7 @@ class LaneKeeper:
             await self._resize(number, len(held & shall))
             await self._node.give_back(surplus)
             self.on_let_go()
-        if missing := shall - held:
+        if not self.is_stopping and (missing := shall - held):
             await self._node.take(missing)
         sessions = sum(slot[0] == number for slot in self._node.slots)
         if record is None or not sessions:

@@ -5,13 +5,13 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import PlainTextResponse
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field
 
 from onesixty.entrypoints.rest.answers import json
 from onesixty.entrypoints.rest.context import Context, authenticate, context_of, require
 from onesixty.entrypoints.rest.problem_pages import WITHOUT_KEY, problem_responses
-from onesixty.kit.metrics import REGISTRY
+from onesixty.kit import metrics
 
 router = APIRouter(tags=["Server"])
 
@@ -62,10 +62,10 @@ async def show_readiness(context: Here) -> Response:
     openapi_extra={"security": [{}, {"key": []}]},
 )
 async def show_metrics(request: Request, context: Here) -> Response:
-    """Metrics of this process. From another machine it takes a key with `metrics:read`."""
+    """Metrics of this server. From another machine it takes a key with `metrics:read`."""
     if not _is_local(request):
         require(authenticate(context, request.headers.get("authorization")), "metrics:read")
-    return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+    return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
 def _is_local(request: Request) -> bool:

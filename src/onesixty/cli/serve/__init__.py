@@ -1,6 +1,5 @@
-"""`onesixty serve`: the whole platform in one process."""
+"""`onesixty serve`: the whole platform, in one process or in several."""
 
-import asyncio
 import contextlib
 import signal
 import socket
@@ -8,24 +7,21 @@ from collections.abc import Iterator
 from typing import Annotated, Final
 
 import typer
-import uvicorn
 
 from onesixty import __version__
 from onesixty import app as platform
 from onesixty.cli import local
 from onesixty.cli.migrate import bring_up, explained
+from onesixty.cli.serve.process import BACKLOG, serve_process
+from onesixty.cli.serve.supervisor import Supervisor
 from onesixty.cli.terminal import Failure, out, reason, run
-from onesixty.entrypoints.rest.server import Server
 from onesixty.kit import log
 from onesixty.kit.clock import SystemClock
-from onesixty.kit.http_server import Protocol
-from onesixty.kit.secrets import Sealer
 from onesixty.settings import Settings
+from onesixty.storage.database import Database
 
 app = typer.Typer(add_completion=False)
 
-BACKLOG: Final = 2048
-LONG_ANSWER_SECONDS: Final = 3  # what requests in progress get when the server is asked to stop
 # Where a server is reached that listens on all addresses of the machine.
 _EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
@@ -37,18 +33,23 @@ def serve(
     data_dir: local.DataDir = None,
     database_url: local.DatabaseUrl = None,
     config: local.ConfigFile = None,
+    processes: Annotated[
+        int | None, typer.Option(help="Processes that share the port and the work [1].")
+    ] = None,
+    role: Annotated[
+        str | None, typer.Option(help="What they do: api, dispatch, notify, or all [all].")
+    ] = None,
 ) -> None:
     """Run the platform until Ctrl-C or SIGTERM, on a PostgreSQL of yours or the embedded one."""
     # Until the server runs, SIGTERM is as Ctrl-C: what was begun is taken back in order.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    settings = local.load(
-        config, host=host, port=port, data_dir=data_dir, database_url=database_url
-    )
+    given = {"host": host, "port": port, "data_dir": data_dir, "database_url": database_url}
+    settings = local.load(config, **given, processes=processes, role=role)
     log.configure(settings.log_level, as_json=settings.log_json)
     with _listening(settings.host, settings.port) as listener, _database(settings) as url:
         bring_up(url)
         with explained(url):
-            run(_serve(settings, url, local.sealer(settings), listener))
+            (_serve_alone if settings.processes == 1 else _serve_many)(settings, url, listener)
     out.print("stopped")
 
 
@@ -77,57 +78,25 @@ def _database(settings: Settings) -> Iterator[str]:
         yield server.url
 
 
-async def _serve(settings: Settings, url: str, sealer: Sealer, listener: socket.socket) -> None:
-    parts = await platform.build(settings, url, sealer, SystemClock())
-    try:
-        for account in parts.keeper.book.accounts.values():
-            sealer.open(
-                account.signing_secret
-            )  # a wrong master key is found now, not at the first webhook
-        await parts.start()
-        server = _HttpServer(_http_config(parts.server))
-        _stop_on_signals(server, parts.server)
+def _serve_alone(settings: Settings, url: str, listener: socket.socket) -> None:
+    def ready(parts: platform.App) -> None:
         _announce(settings, url, listener, parts.new_key)
-        await server.serve(sockets=[listener])
-    finally:
-        await parts.stop()
+
+    run(serve_process(settings, url, local.sealer(settings), listener, ready))
 
 
-class _HttpServer(uvicorn.Server):
-    """uvicorn, with the signals left to us: it would end the process by them in the end."""
+def _serve_many(settings: Settings, url: str, listener: socket.socket) -> None:
+    clock, sealer = SystemClock(), local.sealer(settings)
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
-        yield
+    async def supervise() -> bool:
+        database = await Database.open(url, connections=1)
+        new_key = await platform.prepare(database, settings, sealer, clock.now())
+        await database.close()
+        supervisor = Supervisor(settings, url, listener, clock)
+        return await supervisor.run(lambda: _announce(settings, url, listener, new_key))
 
-
-def _http_config(server: Server) -> uvicorn.Config:
-    return uvicorn.Config(
-        server,
-        http=Protocol,
-        ws="none",
-        lifespan="off",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        proxy_headers=False,  # nothing here trusts what a proxy says of the client
-        backlog=BACKLOG,
-        timeout_graceful_shutdown=LONG_ANSWER_SECONDS,
-    )
-
-
-def _stop_on_signals(server: uvicorn.Server, doors: Server) -> None:
-    loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        server.should_exit = True
-        doors.end_streams()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)  # a second one ends the process at once
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
+    if not run(supervise()):
+        raise Failure("not every process ended in order; the log says why")
 
 
 def _announce(settings: Settings, url: str, listener: socket.socket, new_key: str | None) -> None:
@@ -144,6 +113,8 @@ def _announce(settings: Settings, url: str, listener: socket.socket, new_key: st
             )
     else:
         out.print(f"Data lives in {local.shown(url)}")
+    if settings.processes > 1:
+        out.print(f"{settings.processes} processes share the work")
     if new_key is not None and settings.bootstrap_key is None:
         _announce_key(address, new_key)
     out.print("Ready. End it with Ctrl-C.")

@@ -1,0 +1,176 @@
+"""One process of `serve`: the platform, and HTTP over it, until it is told to stop."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+import uvicorn
+
+from onesixty import app as platform
+from onesixty.app import App
+from onesixty.kit.clock import SystemClock
+from onesixty.kit.http_server import Protocol
+from onesixty.kit.secrets import Sealer
+from onesixty.settings import Settings
+
+BACKLOG: Final = 2048
+LONG_ANSWER_SECONDS: Final = 3  # what requests in progress get when the server is asked to stop
+BEAT: Final = struct.Struct("!i")  # how many connections a worker has; LEAVING when it takes none
+LEAVING: Final = -1
+_BEAT_TICKS: Final = 10  # of uvicorn, 0.1 s each
+_TAKE_MOST: Final = 64
+
+
+async def serve_process(
+    settings: Settings,
+    url: str,
+    sealer: Sealer,
+    intake: "socket.socket | Channel",
+    ready: Callable[[App], None],
+) -> None:
+    """Run until SIGTERM or SIGINT. Connections come from a listening socket or a channel."""
+    parts = await platform.build(settings, url, sealer, SystemClock())
+    try:
+        for account in parts.keeper.book.accounts.values():
+            # a wrong master key is found now, not at the first webhook
+            sealer.open(account.signing_secret)
+        await parts.start()
+        channel = intake if isinstance(intake, Channel) else None
+        server = _HttpServer(_http_config(parts), channel)
+        _stop_on_signals(server, parts)
+        ready(parts)
+        await server.serve(sockets=[] if isinstance(intake, Channel) else [intake])
+    finally:
+        await parts.stop()
+
+
+class Channel:
+    """A worker's end of the way to its supervisor: connections come in, beats go out."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._end = end
+        end.setblocking(False)
+
+    def take(self) -> list[socket.socket] | None:
+        """The connections that came; None when the supervisor is gone."""
+        taken: list[socket.socket] = []
+        while len(taken) < _TAKE_MOST:
+            try:
+                word, descriptors, _, _ = socket.recv_fds(self._end, 1, 1)
+            except (BlockingIOError, InterruptedError):
+                break
+            except OSError:
+                return taken or None
+            if not word:
+                return taken or None
+            taken += [socket.socket(fileno=descriptor) for descriptor in descriptors]
+        return taken
+
+    def beat(self, connections: int) -> None:
+        """Say that the event loop turns, and how many connections there are."""
+        with contextlib.suppress(OSError):  # it is gone, or has not read for long
+            self._end.send(BEAT.pack(connections))
+
+    def fileno(self) -> int:
+        """For the event loop."""
+        return self._end.fileno()
+
+
+class _HttpServer(uvicorn.Server):
+    """uvicorn, with the signals left to us: it would end the process by them in the end."""
+
+    def __init__(self, config: uvicorn.Config, channel: Channel | None) -> None:
+        super().__init__(config)
+        self._channel = channel
+        self._connecting: set[asyncio.Task[Any]] = set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take connections from now on."""
+        await super().startup(sockets)
+        if self._channel is not None:
+            asyncio.get_running_loop().add_reader(self._channel.fileno(), self._take)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Every 0.1 s; true to end."""
+        if self._channel is not None and counter % _BEAT_TICKS == 0:
+            self._channel.beat(len(self.server_state.connections))
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, answer what was asked."""
+        if self._channel is not None:
+            self._take()  # what came before the supervisor knew
+            asyncio.get_running_loop().remove_reader(self._channel.fileno())
+            if self._connecting:
+                await asyncio.wait(self._connecting)
+        await super().shutdown(sockets)
+
+    def leave(self) -> None:
+        """Begin to end: `serve` returns soon."""
+        self.should_exit = True
+        if self._channel is not None:
+            self._channel.beat(LEAVING)
+
+    def _take(self) -> None:
+        assert self._channel is not None
+        taken = self._channel.take()
+        if taken is None:  # nobody would start us again, or stop us
+            asyncio.get_running_loop().remove_reader(self._channel.fileno())
+            self.should_exit = True
+        for connection in taken or ():
+            task = asyncio.create_task(self._connect(connection))
+            self._connecting.add(task)
+            task.add_done_callback(self._connecting.discard)
+
+    async def _connect(self, connection: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        config = self.config
+        try:
+            connection.setblocking(False)
+            await loop.connect_accepted_socket(
+                lambda: Protocol(config, self.server_state, self.lifespan.state, loop), connection
+            )
+        except OSError:  # it is gone already
+            connection.close()
+
+
+def _http_config(parts: App) -> uvicorn.Config:
+    return uvicorn.Config(
+        parts.server,
+        http=Protocol,
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,  # nothing here trusts what a proxy says of the client
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=LONG_ANSWER_SECONDS,
+    )
+
+
+def _stop_on_signals(server: _HttpServer, parts: App) -> None:
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        parts.stopping()
+        server.leave()
+        parts.server.end_streams()
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)  # a second one ends the process at once
+
+    for number in SIGNALS:
+        loop.add_signal_handler(number, stop)
+
+
+SIGNALS: Final[Sequence[signal.Signals]] = (signal.SIGINT, signal.SIGTERM)
