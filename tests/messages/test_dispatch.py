@@ -4,14 +4,10 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from on_file import OnFile
 from onesixty.carriers.contract import OutcomeKind
 from onesixty.kit.chance import Chance
-from onesixty.messages.dispatch.rates import Bucket
+from onesixty.messages.dispatch.breaker import COOL_FIRST_SECONDS, RUN
 from onesixty.messages.types import Category, Message, SendRequest
 from onesixty.storage.database import OUTAGES
 
@@ -219,43 +215,145 @@ async def test_what_is_in_line_goes_back_when_the_carrier_goes_down(walk: Walk) 
     assert len(walk.carrier.taken) == 4
 
 
-async def test_throttling_pauses_the_lane(walk: Walk) -> None:
-    """A throttled lane sends nothing until its pause is over; the next pause is twice as long."""
+async def test_throttling_slows_the_lane(walk: Walk) -> None:
+    """Each round of throttling halves what goes out, down to one a second; then it recovers."""
+    walk.carrier.window = 64
+    lane = walk.lane_of(walk.carrier)
+    await walk.send_many([SendRequest(NUMBER, f"{n}") for n in range(128)])
+    ceilings = []
+    for _ in range(8):
+        for one in walk.carrier.unanswered():  # all of a window: that is one event
+            walk.carrier.throttle(one)
+        ceilings.append(lane.describe()["ceiling_per_second"])
+        await walk.clock.advance(1.0)
+        lane.on_room()
+    assert ceilings[0] == 31.5
+    assert ceilings == sorted(ceilings, reverse=True)
+    assert ceilings[-1] == 1.0
+    while lane.describe()["throttled"]:
+        walk.carrier.accept(*walk.carrier.unanswered())
+        await walk.clock.advance(1.0)
+        await walk.claim()
+        lane.on_room()
+    walk.carrier.accept(*walk.carrier.unanswered())
+    await walk.settled()
+    assert await walk.ask("SELECT count(*) FROM messages WHERE status = 5") > 0
+
+
+async def test_a_throttled_message_goes_before_those_behind_it(walk: Walk) -> None:
+    """What is throttled is not written back: it is the next to go, in the order it had."""
     walk.carrier.window = 2
     lane = walk.lane_of(walk.carrier)
     await walk.send_many([SendRequest(NUMBER, f"{n}") for n in range(4)])
-    for pause in (1.0, 2.0, 4.0):
-        for one in walk.carrier.taken[-2:]:  # both of a window: that is one event
-            walk.carrier.throttle(one)
+    for one in walk.carrier.unanswered():
+        walk.carrier.throttle(one)
+    await walk.settled()
+    assert await walk.count("queue") == 0
+    for _ in range(8):
+        await walk.clock.advance(1.0)
+        lane.on_room()
+        walk.carrier.accept(*walk.carrier.unanswered())
+    assert bodies(walk.carrier) == ["0", "1", "0", "1", "2", "3"]
+
+
+async def test_one_that_is_always_throttled_holds_up_nobody(walk: Walk) -> None:
+    """After some rounds it goes back to the queue, at no attempt, and the others go out."""
+    walk.carrier.window = 1
+    lane = walk.lane_of(walk.carrier)
+    first, *others = await walk.send_many([SendRequest(NUMBER, f"{n}") for n in range(3)])
+    for _ in range(30):
+        for one in walk.carrier.unanswered():
+            full = one.message_id == first.id
+            (walk.carrier.throttle if full else walk.carrier.accept)(one)
         await walk.settled()
-        before = len(walk.carrier.taken)
-        assert lane.describe()["throttled"]
-        await walk.clock.advance(pause - 0.01)
+        await walk.clock.advance(0.5)
         await walk.claim()
         lane.on_room()
-        assert len(walk.carrier.taken) == before
-        await walk.clock.advance(0.01)
-        await walk.claim()
-        lane.on_room()
-        assert len(walk.carrier.taken) == before + 2
-    walk.carrier.accept(walk.carrier.taken[-1])
-    walk.carrier.throttle(walk.carrier.taken[-2])
-    await walk.clock.advance(1.0)
-    assert not lane.describe()["throttled"]
+    assert [await walk.status(one) for one in others] == ["sent", "sent"]
+    assert (await walk.row(first))["attempts"] == 0
 
 
 async def test_throttled_messages_all_go_out_in_the_end(walk: Walk) -> None:
     """Throttling loses nothing and counts no attempt."""
     messages = await walk.send_many([SendRequest(NUMBER, f"{n}") for n in range(20)])
+    lane = walk.lane_of(walk.carrier)
     for n, one in enumerate(await walk.carrier.took(20)):
         (walk.carrier.throttle if n % 2 else walk.carrier.accept)(one)
-    await walk.settled()
-    await walk.clock.advance(2)
-    await walk.claim()
-    walk.carrier.accept(*(await walk.carrier.took(30))[20:])
+    for _ in range(10):
+        await walk.clock.advance(2)
+        lane.on_room()
+        walk.carrier.accept(*walk.carrier.unanswered())
     await walk.settled()
     rows = [await walk.row(one) for one in messages]
     assert [(row["status"], row["attempts"]) for row in rows] == [(5, 1)] * 20
+
+
+async def test_a_breaker_opens_and_keeps_what_waits(walk: Walk) -> None:
+    """A carrier that refuses everything is given nothing more, until it shows that it lives."""
+    changes: list[tuple[int, bool]] = []
+    walk.dispatcher.on_change = lambda number, is_up: changes.append((number, is_up))
+    walk.carrier.window = RUN
+    await walk.send_many([SendRequest(NUMBER, f"{n}") for n in range(RUN * 3)])
+    for one in walk.carrier.unanswered():
+        walk.carrier.leave_unknown(one)
+    await walk.settled()
+    taken = len(walk.carrier.taken)
+    assert await walk.count("queue") == RUN * 3 - taken
+    lane = walk.lane_of(walk.carrier)
+    assert lane.describe()["breaker"]["state"] == "open"
+    assert not walk.dispatcher.is_up(walk.carrier.number)
+    await walk.clock.advance(COOL_FIRST_SECONDS - 0.1)
+    await walk.claim()
+    assert len(walk.carrier.taken) == taken
+    await walk.clock.advance(0.1)
+    await walk.claim()
+    assert len(walk.carrier.taken) > taken
+    assert changes == [(walk.carrier.number, False), (walk.carrier.number, True)]
+
+
+async def test_recipients_and_lost_connections_open_no_breaker(walk: Walk) -> None:
+    """Wrong numbers, however many, and what a broken connection took along say nothing of it."""
+    await walk.send_many([SendRequest(NUMBER, f"{n}") for n in range(RUN * 6)])
+    lane = walk.lane_of(walk.carrier)
+    for one in walk.carrier.unanswered()[: RUN * 3]:
+        walk.carrier.refuse(one)
+    walk.carrier.up = False
+    for one in walk.carrier.unanswered():
+        walk.carrier.leave_unknown(one)
+    walk.carrier.turn(up=True)
+    assert lane.describe()["breaker"] == {"state": "closed"}
+
+
+async def test_accounts_share_a_lane(walk: Walk, on_file: OnFile) -> None:
+    """Somebody with few messages does not wait for those of somebody with many."""
+    small = await on_file.account("small", walk.account)
+    await walk.keeper.refresh()
+    walk.carrier.turn(up=False)
+    await walk.send_many([SendRequest(NUMBER, f"many {n}") for n in range(100)])
+    for n in range(5):
+        request = SendRequest(NUMBER, f"few {n}")
+        await walk.acceptor.accept(request, walk.caller(account=small))
+    walk.carrier.window = 5
+    walk.carrier.up = True
+    await walk.claim()
+    walk.carrier.accept(*walk.carrier.unanswered())
+    assert {f"few {n}" for n in range(5)} <= set(bodies(walk.carrier))
+
+
+async def test_many_flows_each_have_their_turn(walk: Walk, on_file: OnFile) -> None:
+    """With more accounts than places every account is served after a few claims."""
+    walk.carrier.turn(up=False)
+    accounts = [await on_file.account(f"below {n}", walk.account) for n in range(12)]
+    await walk.keeper.refresh()
+    for account in accounts:
+        for n in range(20):
+            await walk.acceptor.accept(SendRequest(NUMBER, f"{n}"), walk.caller(account=account))
+    walk.carrier.window = 2
+    walk.carrier.up = True
+    for _ in range(40):
+        await walk.claim()
+        walk.carrier.accept(*walk.carrier.unanswered())
+    assert {one.account_id for one in walk.carrier.taken} == set(accounts)
 
 
 async def test_a_rate_is_kept(walk: Walk) -> None:
@@ -272,28 +370,6 @@ async def test_a_rate_is_kept(walk: Walk) -> None:
         counts.append(len(walk.carrier.taken))
         await walk.clock.advance(0.125)
     assert counts == list(range(1, 41))
-
-
-@given(st.floats(0.5, 2000), st.lists(st.tuples(st.floats(0, 3), st.integers(1, 12))))
-def test_a_bucket_keeps_its_rate(rate: float, turns: list[tuple[float, int]]) -> None:
-    """Whatever is taken and when, no more goes through than the rate and what is saved up."""
-    bucket, now, taken = Bucket(rate, 0.0), 0.0, 0
-    for seconds, wanted in turns:
-        now += seconds
-        count = min(bucket.available(now), wanted)
-        bucket.take(count)
-        taken += count
-        assert taken <= max(1.0, rate / 10) + rate * now + 1e-6
-        assert bucket.available(now + bucket.wait_seconds() + 1e-9) >= 1
-
-
-def test_a_long_message_may_overdraw() -> None:
-    """What a long message takes beyond the tokens is waited off before the next."""
-    bucket = Bucket(10, 0.0)
-    bucket.take(5)
-    assert bucket.available(0.4) == 0
-    assert bucket.wait_seconds() == pytest.approx(0.1)
-    assert bucket.available(0.5 + 1e-9) == 1
 
 
 async def test_every_place_comes_back(walk: Walk, chance: Chance) -> None:

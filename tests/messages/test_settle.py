@@ -10,6 +10,7 @@ from onesixty.carriers.contract import ErrorClass, Outcome, OutcomeKind, Submiss
 from onesixty.kit import ids
 from onesixty.kit.chance import Chance
 from onesixty.kit.clock import ManualClock
+from onesixty.messages.dispatch.lane import THROTTLED_MOST
 from onesixty.messages.retries import RETRY_FIRST_SECONDS, RETRY_MOST_SECONDS, decide
 from onesixty.messages.states import Cause
 from onesixty.messages.types import Message
@@ -104,8 +105,9 @@ async def test_a_carrier_may_say_when(walk: Walk) -> None:
 
 
 async def test_throttling_costs_no_attempt(walk: Walk) -> None:
-    """Throttled submissions leave no trace but a later time."""
+    """Throttled submissions leave no trace: their messages keep their place."""
     message, one = await sent_out(walk)
+    one.throttled = THROTTLED_MOST
     walk.carrier.throttle(one)
     await walk.settled()
     row = await walk.row(message)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 from uuid import UUID
 
 from onesixty.kit.chance import Chance
@@ -36,6 +36,7 @@ class Submission:
     accepted: Sequence[int] = ()
     fallbacks: Sequence[int] = ()  # carriers to try after this one
     test: bool = False
+    throttled: int = 0  # how often its carrier answered that it comes too fast
 
     @property
     def parts_accepted(self) -> int:
@@ -202,6 +203,23 @@ class SessionCarrier(Carrier, Protocol):
     async def resize(self, sessions: int, drain_seconds: float) -> None:
         """Have so many sessions from now on, at least one; returns when those that go have gone."""
         ...
+
+
+@runtime_checkable
+class ProbedCarrier(Protocol):
+    """A carrier that can ask its far side for a sign of life."""
+
+    async def probe(self) -> bool:
+        """Whether the far side answers; costs no message."""
+        ...
+
+
+async def probe(carrier: Carrier) -> bool:
+    """Whether a carrier is alive, without sending a message.
+
+    One that cannot ask is taken for alive while it is up: then only messages show that it is not.
+    """
+    return await carrier.probe() if isinstance(carrier, ProbedCarrier) else carrier.is_up()
 
 
 @dataclass(frozen=True, slots=True)

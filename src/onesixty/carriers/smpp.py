@@ -91,6 +91,10 @@ class SmppCarrier:
             except (EncodeError, SegmentationError) as error:
                 report(_not_encodable(one, now, str(error)))
 
+    async def probe(self) -> bool:
+        """Whether the SMSC answers an enquire_link."""
+        return await self._client.probe()
+
     def _send(self, one: Submission, report: Report, now: datetime) -> None:
         pdus = self._pdus.submits(one, now)
         if pdus:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from onesixty.carriers.contract import ErrorClass, Outcome, OutcomeKind
+from onesixty.kit import ids
 from onesixty.kit.chance import Chance
 from onesixty.messages.states import Cause
 
@@ -63,8 +64,8 @@ def decide(outcome: Outcome, now: datetime, chance: Chance) -> Decision:
         decision.requeue_carrier, decision.requeue_at = submission.fallbacks[0], now
     elif kind is OutcomeKind.DEFERRED:
         decision.requeue_carrier = submission.carrier_id
-        decision.requeue_at = now + timedelta(seconds=_wait(outcome, chance))
-    if decision.requeue_at and decision.requeue_at >= submission.expires_at:
+        decision.requeue_at = _when(outcome, now, chance)
+    if decision.requeue_at and max(decision.requeue_at, now) >= submission.expires_at:
         return Decision(
             Cause.EXPIRED,
             counted,
@@ -74,6 +75,13 @@ def decide(outcome: Outcome, now: datetime, chance: Chance) -> Decision:
             f" last: {outcome.detail or outcome.error_code}",
         )
     return decision
+
+
+def _when(outcome: Outcome, now: datetime, chance: Chance) -> datetime:
+    if not outcome.counts_as_attempt and not outcome.retry_after_seconds:
+        # It keeps its place: nothing that waits is older, or due before it by much.
+        return min(now, ids.time_of(outcome.submission.message_id))
+    return now + timedelta(seconds=_wait(outcome, chance))
 
 
 def _wait(outcome: Outcome, chance: Chance) -> float:

@@ -233,6 +233,17 @@ class Client:
         for index in range(len(pdus)):
             on_answer(index, answer)
 
+    async def probe(self) -> bool:
+        """Whether the link with the least to do answers an enquire_link."""
+        answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+        def on_answer(index: int, answer: Answer) -> None:
+            if not answered.done():
+                answered.set_result(answer.kind is AnswerKind.ANSWERED)
+
+        self.submit([Pdu(Command.ENQUIRE_LINK)], on_answer)
+        return await answered
+
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()
         while True:

@@ -66,9 +66,9 @@ class Dispatcher:
         _log.info("lane.closed", carrier=carrier_id)
 
     def is_up(self, carrier_id: int) -> bool:
-        """Whether the carrier is connected and not paused, here or in another process."""
+        """Whether messages can go out by the carrier, from here or from another process."""
         lane = self.lanes.get(carrier_id)
-        if lane is not None and not lane.paused and lane.carrier.is_up():
+        if lane is not None and lane.takes():
             return True
         return self.up_elsewhere(carrier_id)
 

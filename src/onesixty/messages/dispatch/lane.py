@@ -7,10 +7,13 @@ which takes nothing, starves nobody.
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final, Protocol
+
+import structlog
 
 from onesixty.carriers.contract import (
     Carrier,
@@ -20,12 +23,14 @@ from onesixty.carriers.contract import (
     OutcomeKind,
     Receipt,
     Submission,
+    probe,
 )
 from onesixty.kit import ids, metrics
 from onesixty.kit.clock import Clock
 from onesixty.kit.loops import Loop
+from onesixty.messages.dispatch.breaker import Breaker
 from onesixty.messages.dispatch.claim import CLAIM, message
-from onesixty.messages.dispatch.rates import Bucket
+from onesixty.messages.dispatch.rates import Bucket, Meter, Throttle
 from onesixty.messages.handover import submission
 from onesixty.messages.leases import LeaseBook
 from onesixty.messages.types import Category
@@ -35,7 +40,10 @@ LANE_MOST: Final = 2000  # messages in memory for one carrier, whatever its wind
 AHEAD: Final = 2  # windows of messages held in memory, so that a claim under way leaves no gap
 CLAIM_LEAST: Final = 0.25  # of the free places: claims are made for many at once
 IDLE_SECONDS: Final = 0.5
-PAUSE_FIRST_SECONDS, PAUSE_MOST_SECONDS = 1.0, 30.0
+PROBE_SECONDS: Final = 10.0  # for a sign of life
+THROTTLED_MOST: Final = 3  # times in a row that a message goes back to the head of its line
+_AT_FAULT: Final = (ErrorClass.CARRIER, ErrorClass.CONFIG)
+_log = structlog.get_logger()
 
 
 class Surroundings(Protocol):
@@ -66,30 +74,43 @@ class Lane:
         self.claiming = asyncio.Lock()  # held while the database is asked
         self._claims = 0
         self._bucket: Bucket | None = None
-        self._until = 0.0  # no submits before this monotonic time: the carrier throttles
-        self._pause = PAUSE_FIRST_SECONDS
+        self._throttle: Throttle | None = None
+        now = dispatcher.clock.monotonic()
+        self.breaker = Breaker()
+        self.out_since: float | None = now  # since when it takes nothing, if it does not
+        self._segments, self._messages = Meter(now), Meter(now)  # that the carrier accepted
         self._timer: asyncio.TimerHandle | None = None
         self._was_up = False
         self.loop = Loop(
             f"lane {carrier_id}", self.run_once, dispatcher.clock, idle_seconds=IDLE_SECONDS
         )
 
-    def limit(self, rate_per_second: int | None) -> None:
+    def limit(self, rate_per_second: float | None, burst: int | None = None) -> None:
         """Set the carrier's rate, in segments per second; None for no limit."""
-        self._bucket = (
-            Bucket(rate_per_second, self._d.clock.monotonic()) if rate_per_second else None
-        )
+        self._bucket, self._throttle = None, None
+        if rate_per_second:
+            self._bucket = Bucket(rate_per_second, self._d.clock.monotonic(), burst)
+
+    def is_up(self) -> bool:
+        """Whether the carrier is connected and does its part."""
+        return not self.breaker.is_open and self.carrier.is_up()
+
+    def takes(self) -> bool:
+        """Whether messages can be given to the carrier, sooner or later."""
+        return not self.paused and self.is_up()
 
     def room(self) -> int:
         """Messages that the lane takes into memory now; 0 while its carrier takes none."""
-        if self.paused or not self.carrier.is_up():
+        if not self.takes():
             return 0
-        free = 0 if self._throttled() else self.carrier.room()
+        free = self.carrier.room()
         if free <= 0 and not self._segments_out:
             return 0
         self._capacity = min(LANE_MOST, AHEAD * (free + self._segments_out))
         if self._bucket:
             self._capacity = min(self._capacity, self._bucket.half_second)
+        if self._throttle:
+            self._capacity = min(self._capacity, self._throttle.bucket.half_second)
         return max(0, self._capacity - self._held)
 
     def reserve(self, priority: int) -> bool:
@@ -115,6 +136,11 @@ class Lane:
     async def run_once(self) -> bool:
         """Claim what waits, as far as there is room; True when there may be more."""
         self._end_expired()
+        now = self._d.clock.monotonic()
+        self._segments.read(now), self._messages.read(now)
+        if self.breaker.is_open and now >= self.breaker.probe_at:
+            await self._probe()
+        self._mind_news()
         room = self.room()
         if room <= 0:
             return False
@@ -145,12 +171,10 @@ class Lane:
 
     def pump(self) -> None:
         """Give the carrier as much as it takes without waiting, most urgent first."""
-        if self.paused or not self.carrier.is_up():
+        if not self.takes():
             self._put_back()
             return
-        free = 0 if self._throttled() else self.carrier.room()
-        if self._bucket:
-            free = min(free, self._bucket.available(self._d.clock.monotonic()))
+        free = self._free()
         batch: list[Submission] = []
         for line in self._lines:
             while line and free > 0:
@@ -160,8 +184,8 @@ class Lane:
         if batch:
             segments = sum(one.segments - one.parts_accepted for one in batch)
             self._segments_out += segments
-            if self._bucket:
-                self._bucket.take(segments)
+            for bucket in self._buckets():
+                bucket.take(segments)
             metrics.submitted.labels(str(self.carrier_id)).inc(len(batch))
             self.carrier.submit(batch, self._report)
         if any(self._lines):
@@ -169,50 +193,130 @@ class Lane:
 
     def on_room(self) -> None:
         """The carrier can take more, or came up or went down."""
-        if self._was_up != (up := self.carrier.is_up()):
-            self._was_up = up
-            self._d.on_change(self.carrier_id, up)
+        self._mind_news()
         self.pump()
         if self.backlog:
             self.loop.wake()
 
     def describe(self) -> dict[str, Any]:
         """Live state of the carrier and its line."""
+        now = self._d.clock.monotonic()
         state = self.carrier.state()
+        if self.breaker.is_open and state["status"] == "up":
+            state["status"], state["detail"] = "down", "it failed too often: its breaker is open"
         if self.paused:
             state["status"] = "paused"
         state["waiting_in_memory"] = sum(map(len, self._lines))
         state["in_flight_segments"] = self._segments_out
-        state["throttled"] = self._throttled()
+        state["breaker"] = self.breaker.describe(now)
+        state["observed_rate_per_second"] = round(self._messages.read(now), 1)
+        throttle = self._throttle
+        state["throttled"] = throttle is not None
+        state["ceiling_per_second"] = round(throttle.rate(now), 1) if throttle else None
         return state
 
+    def _free(self) -> int:
+        """Segments that may go to the carrier now."""
+        free, now = self.carrier.room(), self._d.clock.monotonic()
+        if self._throttle:
+            if self._throttle.is_over(now):
+                self._throttle = None
+            else:
+                free = min(free, self._throttle.available(now))
+        return min(free, self._bucket.available(now)) if self._bucket else free
+
+    def _buckets(self) -> list[Bucket]:
+        throttle = self._throttle.bucket if self._throttle else None
+        return [bucket for bucket in (self._bucket, throttle) if bucket]
+
+    def _mind_news(self) -> None:
+        """Whether the carrier came up, went down, was paused."""
+        up = self.is_up()
+        if self._was_up != up:
+            self._was_up = up
+            self._d.on_change(self.carrier_id, up)
+        if up and not self.paused:
+            self.out_since = None
+        elif self.out_since is None:
+            self.out_since = self._d.clock.monotonic()
+
+    async def _probe(self) -> None:
+        if not self.carrier.is_up():
+            return  # it connects anew: ask when it is there
+        alive = False
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PROBE_SECONDS):
+                alive = await probe(self.carrier)
+        self.breaker.probed(alive, self._d.clock.monotonic())
+        if alive:
+            _log.info("breaker.closed", carrier=self.carrier_id)
+
     def _report(self, outcome: Outcome) -> None:
+        one = outcome.submission
         if not outcome.late:
             self._held = max(
                 0, self._held - 1
             )  # a lane that was opened anew did not count what the old one held
-            self._segments_out -= outcome.submission.segments - outcome.submission.parts_accepted
+            self._segments_out -= one.segments - one.parts_accepted
         if outcome.kind is OutcomeKind.ACCEPTED:
-            self._pause = PAUSE_FIRST_SECONDS
-        elif outcome.error_class == ErrorClass.THROTTLE and not self._throttled():
-            # Many of one window are throttled at once: that is one event, not many.
-            self._until = self._d.clock.monotonic() + self._pause
-            self._pause = min(self._pause * 2, PAUSE_MOST_SECONDS)
-            self.backlog = True
-            self._later()
+            self.breaker.good()
+            self._segments.count += one.segments - one.parts_accepted
+            self._messages.count += 1
+        elif outcome.error_class == ErrorClass.THROTTLE:
+            if self._slow_down(outcome):
+                return
+        elif outcome.kind is OutcomeKind.UNKNOWN or outcome.error_class in _AT_FAULT:
+            self._blame(outcome)
+        else:
+            self.breaker.good()
         self._d.report(outcome)
 
-    def _throttled(self) -> bool:
-        return self._until > 0 and self._d.clock.monotonic() < self._until
+    def _slow_down(self, outcome: Outcome) -> bool:
+        """The carrier throttles: less from now on, and this message again before the others.
+
+        False when it has to be written, since a part of it was accepted or this carrier does not
+        want it.
+        """
+        one, now = outcome.submission, self._d.clock.monotonic()
+        if self._throttle:
+            self._throttle.again(now)
+        else:
+            configured = self._bucket.rate if self._bucket else None
+            # A carrier that has not been watched for long has at least taken what is on its way.
+            seen = max(self._segments.read(now), self._segments_out)
+            self._throttle = Throttle(seen, configured, now)
+            _log.info("lane.throttled", carrier=self.carrier_id, ceiling=self._throttle.rate(now))
+        self.backlog = True
+        begun = one.parts_accepted or any(p.kind is OutcomeKind.ACCEPTED for p in outcome.parts)
+        if begun:
+            outcome.retry_after_seconds = None  # it keeps its place in the queue
+        one.throttled += 1
+        if begun or outcome.late or one.throttled > THROTTLED_MOST or not self.takes():
+            return False
+        self._held += 1
+        line, place = self._lines[one.priority], 0
+        while place < len(line) and line[place].message_id < one.message_id:
+            place += 1
+        line.insert(place, one)
+        self._later()
+        return True
+
+    def _blame(self, outcome: Outcome) -> None:
+        # What was lost with a connection, or never left us, is no sign of a carrier that fails.
+        if outcome.late or not outcome.counts_as_attempt or not self.carrier.is_up():
+            return
+        if self.breaker.bad(self._d.clock.monotonic()):
+            why = outcome.detail or outcome.error_code
+            _log.warning("breaker.opened", carrier=self.carrier_id, last=why)
+            self._mind_news()
 
     def _later(self) -> None:
         if self._timer is not None:
             return
-        delay = max(0.0, self._until - self._d.clock.monotonic())
-        if not delay and self._bucket and not self._bucket.available(self._d.clock.monotonic()):
-            delay = self._bucket.wait_seconds()
-        if delay:
-            self._timer = asyncio.get_running_loop().call_later(delay, self._again)
+        now = self._d.clock.monotonic()
+        delays = [b.wait_seconds() for b in self._buckets() if not b.available(now)]
+        if delays:
+            self._timer = asyncio.get_running_loop().call_later(max(delays), self._again)
 
     def _again(self) -> None:
         self._timer = None
