@@ -24,6 +24,7 @@ from onesixty.storage import embedded
 
 from . import invariants
 
+GOOD: Final = "/all"  # the path of the endpoint that is told of everything
 KEY: Final = "os_live_chaoschaoschaoschaos"
 BINDS, WINDOW = 2, 25
 HELD_MOST: Final = 2 * BINDS * WINDOW  # by a lane, see messages/dispatch
@@ -32,6 +33,7 @@ CONNECTIONS: Final = 16
 PATIENCE_SECONDS: Final = 30.0
 USUAL: Final = parse_faults(["answer_delay_seconds=0.01..0.1"])
 _LOOK_SECONDS = 0.1
+_UNTOLD: Final = invariants.AT_REST["an endpoint is still to be told"]
 _MOVING: Final = """
 SELECT EXISTS (SELECT FROM messages WHERE status IN (1, 2, 3, 5)) OR EXISTS (SELECT FROM leases)
 """
@@ -167,27 +169,42 @@ class Platform:
         What the SMSC took is then known to have ended: its receipts have come.
         """
         async with self.database() as connection:
-
-            async def messages_are() -> bool:
-                if await connection.fetchval(_MOVING):
-                    return False
-                taken = self.taken()
-                doubted = await connection.fetch("SELECT recipient FROM messages WHERE status = 4")
-                return not any(taken[row["recipient"]] for row in doubted)
-
-            async def all_is() -> bool:
-                # What dead processes were about to tell comes due after a minute.
-                await connection.execute("UPDATE webhook_queue SET due_at = now()")
-                return not await connection.fetchval("SELECT count(*) FROM webhook_queue")
-
-            try:
-                await until(messages_are, seconds)
-                await until(all_is, seconds)
-            except TimeoutError:
-                stuck = await connection.fetch("SELECT status, count(*) FROM messages GROUP BY 1")
-                raise AssertionError(f"it does not come to rest: {stuck}") from None
+            await self._messages_come_to_rest(connection, seconds)
+            await self._all_is_told(connection, _UNTOLD)
             assert await invariants.violations(connection, at_rest=True) == []
         return await self.stands()
+
+    async def told(self, path: str) -> None:
+        """Wait until messages are at rest and the endpoint at this path was told of all."""
+        async with self.database() as connection:
+            await self._messages_come_to_rest(connection, PATIENCE_SECONDS)
+            number = await connection.fetchval(
+                "SELECT id FROM webhook_endpoints WHERE url = $1", self.hooks.url + path
+            )
+            await self._all_is_told(connection, f"{_UNTOLD} AND endpoint_id = {number}")
+            assert await invariants.violations(connection, at_rest=False) == []
+
+    async def _messages_come_to_rest(self, connection: asyncpg.Connection, seconds: float) -> None:
+        async def are_they() -> bool:
+            if await connection.fetchval(_MOVING):
+                return False
+            taken = self.taken()
+            doubted = await connection.fetch("SELECT recipient FROM messages WHERE status = 4")
+            return not any(taken[row["recipient"]] for row in doubted)
+
+        try:
+            await until(are_they, seconds)
+        except TimeoutError:
+            stuck = await connection.fetch("SELECT status, count(*) FROM messages GROUP BY 1")
+            raise AssertionError(f"messages do not come to rest: {stuck}") from None
+
+    async def _all_is_told(self, connection: asyncpg.Connection, untold: str) -> None:
+        async def is_it() -> bool:
+            # What dead processes were about to tell, and what failed, comes due much later.
+            await connection.execute("UPDATE webhook_queue SET due_at = now() WHERE due_at > now()")
+            return not await connection.fetch(untold)
+
+        await until(is_it)
 
     async def check(self, stands: dict[str, Stand]) -> Counter[str]:
         """Assert that nothing was lost or sent twice; how many acknowledged ones stand where."""
@@ -203,7 +220,7 @@ class Platform:
             assert stands[message].status in ends, (message, stands[message], taken[handset])
         async with self.database() as connection:
             events = await connection.fetch("SELECT id FROM events WHERE type < 40")
-        told = {one.headers["webhook-id"] for one in self.hooks.taken}
+        told = {one.headers["webhook-id"] for one in self.hooks.taken if one.path == GOOD}
         assert {ids.to_text("evt", row["id"]) for row in events} <= told
         return Counter(stands[message].status for message in self.acknowledged)
 
@@ -255,7 +272,7 @@ async def _set_up(platform: Platform) -> None:
         "host": "127.0.0.1", "port": platform.smsc.port, "system_id": "chaos", "binds": BINDS,
         "window": WINDOW, "response_seconds": RESPONSE_SECONDS,
     }  # fmt: skip
-    await platform.post("/v1/webhooks", {"url": f"{platform.hooks.url}/all"})
+    await platform.post("/v1/webhooks", {"url": platform.hooks.url + GOOD})
     await platform.post("/v1/carriers", {"name": "acme", "kind": "smpp", "settings": settings})
     await platform.post("/v1/routes", {"name": "all", "carriers": [{"carrier": "acme"}]})
     await until(platform.is_up)
