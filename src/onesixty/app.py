@@ -22,6 +22,8 @@ from onesixty.kit.loops import Gatherer, Loop
 from onesixty.kit.secrets import Sealer
 from onesixty.messages.accept import Acceptor
 from onesixty.messages.dispatch import Dispatcher, ends
+from onesixty.messages.dispatch.failover import IDLE_SECONDS as FAILOVER_IDLE_SECONDS
+from onesixty.messages.dispatch.failover import Failover, Graces
 from onesixty.messages.handover import Handover
 from onesixty.messages.inbound import InboundReceiver
 from onesixty.messages.lanes import DRAIN_SECONDS, LaneKeeper
@@ -173,7 +175,8 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     )  # fmt: skip
     _connect(app, wake_webhooks)
     _connect_to_others(app)
-    app.loops = _loops(app, clock)
+    graces = Graces(settings.failover_otp_seconds, settings.failover_seconds)
+    app.loops = _loops(app, clock, Failover(database, clock, dispatcher, graces))
     return app
 
 
@@ -212,12 +215,13 @@ def _connect_to_others(app: App) -> None:
         ring.on(bell.WEBHOOKS, lambda _: app.deliverer.wake())
 
 
-def _loops(app: App, clock: Clock) -> list[Loop]:
+def _loops(app: App, clock: Clock, failover: Failover) -> list[Loop]:
     """What runs besides lanes and gatherers; every one of them may run in many processes."""
     loops = [app.keeper.loop, app.lanes.loop]
     if app.role in DISPATCHING:
         loops += [
             Loop("reconcile", app.reconciler.run_once, clock, idle_seconds=1),
+            Loop("failover", failover.run_once, clock, idle_seconds=FAILOVER_IDLE_SECONDS),
             Loop("expire", app.housekeeping.expire, clock, idle_seconds=1),
             Loop("housekeeping", app.housekeeping.run_once, clock, idle_seconds=60),
         ]

@@ -63,6 +63,12 @@ class Settings:
     database_connections: int = _setting(
         10, "Connections to the database at most, for each process; two more have other uses."
     )
+    failover_otp_seconds: float = _setting(
+        2.0,
+        "How long a carrier may take nothing before waiting otp and emergency messages go to their"
+        " next one.",
+    )
+    failover_seconds: float = _setting(30.0, "The same for messages of the other categories.")
     stop_seconds: float = _setting(30.0, "Time to finish what is in flight when asked to stop.")
     log_level: str = _setting("info", "debug, info, warning or error.")
     log_json: bool = _setting(False, "Write the log as JSON lines.")
@@ -152,6 +158,9 @@ def _check(settings: Settings) -> None:
         raise SettingError("ONESIXTY_LOG_LEVEL is debug, info, warning or error")
     if not 0 < settings.stop_seconds < 3600:
         raise SettingError("ONESIXTY_STOP_SECONDS is more than 0 and less than 3600")
+    for name in ("failover_otp_seconds", "failover_seconds"):
+        if not getattr(settings, name) >= 0:
+            raise SettingError(f"ONESIXTY_{name.upper()} is 0 or more")
     if not 1 <= settings.processes <= 256:
         raise SettingError(f"ONESIXTY_PROCESSES={settings.processes} is not from 1 to 256")
     if settings.role not in ROLES:

@@ -9,7 +9,7 @@ import pytest
 from conformance.bench import LONG, Bench, submission
 from conformance.peers import SOMEBODY, Behaviour, SmppPeer, built
 from onesixty.carriers import registry
-from onesixty.carriers.contract import ErrorClass, OutcomeKind
+from onesixty.carriers.contract import ErrorClass, OutcomeKind, probe
 from onesixty.kit.chance import Chance
 from onesixty.kit.clock import SystemClock
 from onesixty.kit.problems import Problem
@@ -67,6 +67,16 @@ async def test_what_a_status_means(
     assert outcome.counts_as_attempt is (error_class is not ErrorClass.THROTTLE)
     assert outcome.code
     assert outcome.detail
+
+
+async def test_a_sign_of_life(connect: Open) -> None:
+    """An SMSC that answers an enquire_link lives; one that is not there does not. No message."""
+    _, bench = await connect()
+    await bench.up()
+    assert await probe(bench.carrier)
+    assert bench.carrier.room() == 10
+    await bench.carrier.stop(0.0)
+    assert not await probe(bench.carrier)
 
 
 @pytest.mark.parametrize("settings", [{}, {"bind": "transmitter_receiver"}, {"binds": 3}])

@@ -16,15 +16,16 @@ from onesixty.messages import (
     settle,
     store,
 )
-from onesixty.messages.dispatch import claim, ends
+from onesixty.messages.dispatch import claim, ends, failover
 from onesixty.storage.database import Connection, Database
 
-ROOMS = (claim, ends, inbound, leases, outbox, receive, reconcile, settle, store)
+ROOMS = (claim, ends, failover, inbound, leases, outbox, receive, reconcile, settle, store)
 FRAGMENTS = (store.WEBHOOKS, store.COLUMNS, feed.COLUMNS, feed.JOINS)  # parts of statements
 STARTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
 LARGE = ("messages", "submissions", "queue", "receipts", "events", "webhook_queue")
 PLANNED = {
     "claim.CLAIM": claim.CLAIM,
+    "failover.MOVE": failover.MOVE,
     "outbox.CLAIM": outbox.CLAIM,
     "outbox.SETTLE": outbox.SETTLE,
     "receive.APPLY": receive.APPLY,
