@@ -142,6 +142,7 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     luck, role = chance(), settings.role
     keeper = await SnapshotKeeper.start(database, clock)
     node = await Node.register(database.url, socket.gethostname(), dispatches=role in DISPATCHING)
+    await keeper.join(node)
     ring = Bell(database.url, clock)
 
     book = LeaseBook()

@@ -9,8 +9,9 @@ import pytest
 from on_file import OnFile
 from onesixty.kit.clock import ManualClock
 from onesixty.kit.secrets import key_hash
+from onesixty.nodes.node import Node
 from onesixty.records import accounts, carriers, keys, routes, webhooks
-from onesixty.records.snapshot import Choice, SnapshotKeeper
+from onesixty.records.snapshot import LOOK_SECONDS, OTHERS_SECONDS, Choice, SnapshotKeeper
 from onesixty.storage.database import Connection, Database
 
 BOUND_SECONDS = 10.0
@@ -132,7 +133,7 @@ async def test_without_a_change_nothing_is_read_again(
     calls: list[int] = []
     keeper.on_change(lambda: calls.append(keeper.book.revision))
     before = keeper.book
-    assert await keeper.refresh() is False
+    assert await keeper.follow() is False
     assert keeper.book is before
     assert calls == []
 
@@ -193,3 +194,32 @@ async def test_the_loop_follows_changes_by_itself(running: SnapshotKeeper, on_fi
     running.loop.wake()
     await asyncio.wait_for(changed.wait(), BOUND_SECONDS)
     assert account in running.book.accounts
+
+
+async def test_a_change_counts_in_every_process(
+    keeper: SnapshotKeeper, on_file: OnFile, database: Database, clock: ManualClock
+) -> None:
+    """A refresh ends when the other processes have read the change too, or after a second."""
+    nodes = [await Node.register(database.url, name) for name in ("one", "two")]
+    other = await SnapshotKeeper.start(database, clock)
+    await keeper.join(nodes[0])
+    await other.join(nodes[1])
+    await nodes[0].look()
+
+    async def seconds_to_refresh() -> float:
+        began = clock.monotonic()
+        await on_file.account()
+        waiting = asyncio.create_task(keeper.refresh())
+        async with asyncio.timeout(BOUND_SECONDS):
+            while not waiting.done():
+                await clock.advance(LOOK_SECONDS)
+                if answers and clock.monotonic() - began > OTHERS_SECONDS / 2:
+                    await other.follow()
+        return clock.monotonic() - began
+
+    answers = True
+    assert OTHERS_SECONDS / 2 < await seconds_to_refresh() < OTHERS_SECONDS
+    answers = False
+    assert await seconds_to_refresh() >= OTHERS_SECONDS
+    for node in nodes:
+        await node.leave()

@@ -47,11 +47,8 @@ async def hear(database: Database, nodes: Sequence[int]) -> dict[int, list[dict[
 
 
 def merge(states: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """One state of what several processes say of one carrier; the first one's word stands first."""
-    best = min(states, key=lambda one: _rank(one["status"]))
-    merged: dict[str, Any] = {}
-    for one in (*reversed(states), best):
-        merged.update(one)
+    """One state of what several processes say of one carrier: the best, with the counts of all."""
+    merged = dict(min(states, key=lambda one: _rank(one["status"])))
     if len(states) > 1:
         for key in _SUMMED:
             numbers = [one[key] for one in states if isinstance(one.get(key), int | float)]

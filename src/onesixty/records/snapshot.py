@@ -12,9 +12,14 @@ from uuid import UUID
 
 from onesixty.kit.clock import Clock
 from onesixty.kit.loops import Loop
+from onesixty.nodes.node import Node
 from onesixty.storage.database import Connection, Database
 
 POLL_SECONDS = 1.0
+OTHERS_SECONDS = 1.0
+LOOK_SECONDS = 0.005
+_TELL = "UPDATE nodes SET revision = $2 WHERE id = $1"
+_LATE = "SELECT count(*) FROM nodes WHERE id = ANY($1::int[]) AND revision < $2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +117,11 @@ class SnapshotKeeper:
     def __init__(self, database: Database, clock: Clock, book: Snapshot) -> None:
         self._database = database
         self.book = book
+        self._clock = clock
+        self._node: Node | None = None
         self._changed: list[Callable[[], None]] = []
         self._lock = asyncio.Lock()
-        self.loop = Loop("snapshot", self.refresh, clock, idle_seconds=POLL_SECONDS)
+        self.loop = Loop("snapshot", self.follow, clock, idle_seconds=POLL_SECONDS)
 
     @classmethod
     async def start(cls, database: Database, clock: Clock) -> "SnapshotKeeper":
@@ -126,7 +133,28 @@ class SnapshotKeeper:
         """Call back after every change, with the new book in place."""
         self._changed.append(callback)
 
-    async def refresh(self) -> bool:
+    async def join(self, node: Node) -> None:
+        """Be one of several processes: let the others know from now on what this one has read."""
+        self._node = node
+        await self._tell(node)
+
+    async def refresh(self) -> None:
+        """Read what changed, and wait until the other processes have done so too.
+
+        After it a change counts wherever the next request goes. Nobody is waited for longer than
+        OTHERS_SECONDS.
+        """
+        await self.follow()
+        node, revision = self._node, self.book.revision
+        until = self._clock.monotonic() + OTHERS_SECONDS
+        while node and not node.alone() and self._clock.monotonic() < until:
+            others = [number for number in node.roll.all if number != node.number]
+            (late,) = await self._database.fetch(_LATE, others, revision)
+            if not late["count"]:
+                return
+            await self._clock.sleep(LOOK_SECONDS)
+
+    async def follow(self) -> bool:
         """Read the records if they changed; always False, for the loop: nothing more to do now."""
         async with self._lock, self._database.read() as connection:
             number = await connection.fetchval("SELECT number FROM records_revision")
@@ -134,9 +162,14 @@ class SnapshotKeeper:
                 return False
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 self.book = await load(connection)
+        if self._node:
+            await self._tell(self._node)
         for callback in self._changed:
             callback()
         return False
+
+    async def _tell(self, node: Node) -> None:
+        await self._database.fetch(_TELL, node.number, self.book.revision)
 
 
 async def load(connection: Connection) -> Snapshot:

@@ -2,7 +2,8 @@
 
 ALTER TABLE nodes
     ADD COLUMN dispatches boolean NOT NULL DEFAULT true,  -- takes part in sharing the carriers' sessions
-    ADD COLUMN backend integer;                           -- of the connection that holds its locks
+    ADD COLUMN backend integer,                           -- of the connection that holds its locks
+    ADD COLUMN revision bigint NOT NULL DEFAULT 0;        -- of the records that it has read
 
 -- What a crash of the database loses is told again within seconds.
 CREATE UNLOGGED TABLE carrier_states (
