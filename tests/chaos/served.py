@@ -58,6 +58,7 @@ class Platform:
     hooks: Receiver
     session: aiohttp.ClientSession
     server: Served
+    processes: int = 1
     acknowledged: dict[str, str] = field(default_factory=dict)
     """The handset of each message that was answered with 202."""
     numbers: int = 0
@@ -126,7 +127,7 @@ class Platform:
         """Start the server again, on the same data and port."""
         port = URL(self.server.url).port
         assert port
-        self.server = await asyncio.to_thread(_serve, self.data_dir, port)
+        self.server = await asyncio.to_thread(_serve, self.data_dir, self.processes, port)
 
     @contextlib.asynccontextmanager
     async def database(self) -> AsyncIterator[asyncpg.Connection]:
@@ -245,15 +246,17 @@ async def until(holds: Callable[[], Awaitable[bool]], seconds: float = PATIENCE_
 
 
 @contextlib.asynccontextmanager
-async def running(seed: int = 1, faults: Faults = USUAL) -> AsyncIterator[Platform]:
+async def running(
+    seed: int = 1, faults: Faults = USUAL, processes: int = 1
+) -> AsyncIterator[Platform]:
     """A server on a new data directory, with a route to a simulated SMSC that takes its time."""
     smsc = Smsc(faults, clock=_clock, chance=chance(seed), record=True)
     await smsc.start(port=0)
     connector = aiohttp.TCPConnector(limit=0)
     with data_folder() as data_dir:
-        server = await asyncio.to_thread(_serve, data_dir)
+        server = await asyncio.to_thread(_serve, data_dir, processes)
         async with receiving() as hooks, aiohttp.ClientSession(connector=connector) as session:
-            platform = Platform(data_dir, smsc, hooks, session, server)
+            platform = Platform(data_dir, smsc, hooks, session, server, processes)
             try:
                 await _set_up(platform)
                 yield platform
@@ -262,9 +265,10 @@ async def running(seed: int = 1, faults: Faults = USUAL) -> AsyncIterator[Platfo
                 await smsc.stop()
 
 
-def _serve(data_dir: Path, port: int = 0) -> Served:
+def _serve(data_dir: Path, processes: int, port: int = 0) -> Served:
     environment = {"ONESIXTY_BOOTSTRAP_KEY": KEY, "ONESIXTY_ALLOW_PRIVATE_URLS": "true"}
-    return serve(data_dir, "--port", str(port), **environment)
+    arguments = ("--port", str(port), "--processes", str(processes))
+    return serve(data_dir, *arguments, **environment)
 
 
 async def _set_up(platform: Platform) -> None:

@@ -31,6 +31,7 @@ from onesixty.storage.database import Connection, Database
 
 GATHER_MOST: Final = 1000  # messages in one transaction
 INBOX_MOST: Final = 5000  # single requests that wait for their commit; more are told to come back
+BATCHED_MOST: Final = 50_000  # messages of batch requests that wait for their commit
 CHUNK: Final = 2000  # messages of a batch request in one statement
 
 # Turns stored messages into the bytes of the answer, which is kept with the idempotency key.
@@ -62,6 +63,7 @@ class Acceptor:
     ) -> None:
         self._database, self._keeper, self._sealer = database, keeper, sealer
         self._clock, self._chance, self._handover = clock, chance, handover
+        self._batched = 0  # messages of batches that wait for their commit
         self.gatherer: Gatherer[_Entry] = Gatherer(
             "accept",
             self._write,
@@ -112,8 +114,26 @@ class Acceptor:
     ) -> list[Message | Refusal] | idempotency.Answer:
         """Take many messages as one batch, in one transaction.
 
-        The good ones are stored, the others come back refused.
+        The good ones are stored, the others come back refused. Raises Problem `overloaded` or a
+        conflict.
         """
+        if self._batched + len(requests) > BATCHED_MOST:
+            detail = "too many messages of batches wait to be stored"
+            raise Problem("overloaded", detail, retry_after_seconds=1)
+        self._batched += len(requests)
+        try:
+            return await self._accept_batch(requests, caller, batch_id, claim, encode)
+        finally:
+            self._batched -= len(requests)
+
+    async def _accept_batch(
+        self,
+        requests: Sequence[SendRequest],
+        caller: Caller,
+        batch_id: UUID,
+        claim: idempotency.Claim | None,
+        encode: Encode | None,
+    ) -> list[Message | Refusal] | idempotency.Answer:
         book, now, pick = self._keeper.book, self._clock.now(), self._pick(caller)
         decided: list[Message | Refusal] = []
         for number, request in enumerate(requests):
