@@ -11,6 +11,7 @@ from onesixty.messages import store
 from onesixty.messages.states import Status
 from onesixty.messages.types import Message, SendRequest
 
+from .counting import statements
 from .walk import Walk
 
 MARCEL, PROUST = "+33612345678", "+447700900123"
@@ -111,3 +112,13 @@ async def test_a_batch_knows_its_messages(walk: Walk) -> None:
     assert (found[0]["accepted"], found[0]["refused"]) == (4, 1)
     assert sum(found[1].values()) == 4
     assert sorted(await listed(walk, batch=batch_id)) == ["0", "1", "2", "3"]
+
+
+async def test_a_list_by_recipient_reads_no_other_messages(walk: Walk) -> None:
+    """Messages to one number are looked up in an index, so a long history costs nothing."""
+    async with statements(walk.database) as asked:
+        await listed(walk, to=MARCEL)
+    plan = await walk.database.fetch(f"EXPLAIN {asked[0]}", walk.account, MARCEL, 100)
+    conditions = [line for (line,) in plan if "Index Cond" in line]
+    assert conditions
+    assert all("recipient" in line for line in conditions)
