@@ -24,12 +24,14 @@ from onesixty.messages.accept import Acceptor
 from onesixty.messages.dispatch import Dispatcher, ends
 from onesixty.messages.dispatch.failover import IDLE_SECONDS as FAILOVER_IDLE_SECONDS
 from onesixty.messages.dispatch.failover import Failover, Graces
+from onesixty.messages.doubt.reconcile import Reconciler
+from onesixty.messages.doubt.sweep import Sweeper
+from onesixty.messages.doubt.verdict import Policy
 from onesixty.messages.handover import Handover
 from onesixty.messages.inbound import InboundReceiver
 from onesixty.messages.lanes import DRAIN_SECONDS, LaneKeeper
 from onesixty.messages.leases import LeaseBook
 from onesixty.messages.receive import Receiver
-from onesixty.messages.reconcile import Reconciler
 from onesixty.messages.settle import Settler
 from onesixty.nodes import bell
 from onesixty.nodes.bell import Bell
@@ -61,6 +63,7 @@ class App:
     receiver: Receiver
     inbound: InboundReceiver
     reconciler: Reconciler
+    sweeper: Sweeper
     deliverer: Deliverer
     server: Server
     loops: list[Loop]
@@ -151,6 +154,7 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     receiver = Receiver(database, clock, settler.gatherer.caught_up)
     inbound = InboundReceiver(database, clock, keeper)
     reconciler = Reconciler(database, clock, node.number, book)
+    sweeper = Sweeper(database, clock, Policy())
     options = DeliverOptions(allow_private=settings.allow_private_urls)
     deliverer = Deliverer(database, keeper, sealer, clock, luck, options)
     wake_webhooks = deliverer.wake if role in NOTIFYING else partial(ring.ring, bell.WEBHOOKS)
@@ -171,8 +175,8 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     )
     app = App(
         database, keeper, node, ring, acceptor, dispatcher, settler, receiver, inbound, reconciler,
-        deliverer, Server(context, only_health=role not in ANSWERING), [], lanes, housekeeping,
-        new_key, role, settings.stop_seconds,
+        sweeper, deliverer, Server(context, only_health=role not in ANSWERING), [], lanes,
+        housekeeping, new_key, role, settings.stop_seconds,
     )  # fmt: skip
     _connect(app, wake_webhooks)
     _connect_to_others(app)
@@ -186,11 +190,11 @@ def _connect(app: App, wake_webhooks: Callable[[], None]) -> None:
     dispatcher, settler, receiver = app.dispatcher, app.settler, app.receiver
     dispatcher.report = settler.put
     dispatcher.on_receipts, dispatcher.on_inbound = receiver.put, app.inbound.put
-    settler.look = app.reconciler.look = dispatcher.look
+    settler.look = app.reconciler.look = app.sweeper.look = dispatcher.look
     receiver.parked = app.reconciler.parked
     receiver.one_account = app.reconciler.one_account = app.lanes.one_account
     dispatcher.on_change = app.lanes.changed
-    for part in (settler, receiver, app.inbound, app.reconciler):
+    for part in (settler, receiver, app.inbound, app.reconciler, app.sweeper):
         part.wake_webhooks = wake_webhooks
     app.keeper.on_change(app.lanes.loop.wake)
 
@@ -223,6 +227,7 @@ def _loops(app: App, clock: Clock, failover: Failover) -> list[Loop]:
         loops += [
             Loop("reconcile", app.reconciler.run_once, clock, idle_seconds=1),
             Loop("failover", failover.run_once, clock, idle_seconds=FAILOVER_IDLE_SECONDS),
+            Loop("doubt", app.sweeper.run_once, clock, idle_seconds=1),
             Loop("expire", app.housekeeping.expire, clock, idle_seconds=1),
             Loop("housekeeping", app.housekeeping.run_once, clock, idle_seconds=60),
         ]

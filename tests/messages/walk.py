@@ -12,11 +12,13 @@ from onesixty.kit.secrets import Sealer
 from onesixty.messages import store
 from onesixty.messages.accept import Acceptor
 from onesixty.messages.dispatch import Dispatcher, Lane
+from onesixty.messages.doubt.reconcile import Reconciler
+from onesixty.messages.doubt.sweep import Sweeper
+from onesixty.messages.doubt.verdict import Policy
 from onesixty.messages.handover import Handover
 from onesixty.messages.inbound import InboundReceiver
 from onesixty.messages.leases import LeaseBook
 from onesixty.messages.receive import Receiver
-from onesixty.messages.reconcile import Reconciler
 from onesixty.messages.render import STATUS_NAMES
 from onesixty.messages.settle import Settler
 from onesixty.messages.types import Caller, Message, SendRequest
@@ -43,6 +45,7 @@ class Walk:
     receiver: Receiver
     inbound: InboundReceiver
     reconciler: Reconciler
+    sweeper: Sweeper
     acceptor: Acceptor
     account: int
     sandbox: int
@@ -63,18 +66,19 @@ class Walk:
         receiver = Receiver(database, clock, settler.gatherer.caught_up)
         inbound = InboundReceiver(database, clock, keeper)
         reconciler = Reconciler(database, clock, node.number, book)
+        sweeper = Sweeper(database, clock, Policy())
         hooks: list[str] = []
         handover = Handover(dispatcher, book, node.number, sandbox, lambda: hooks.append("accept"))
         acceptor = Acceptor(database, keeper, sealer, clock, luck, handover)
         dispatcher.report = settler.put
         dispatcher.on_receipts, dispatcher.on_inbound = receiver.put, inbound.put
-        settler.look = reconciler.look = dispatcher.look
+        settler.look = reconciler.look = sweeper.look = dispatcher.look
         receiver.parked = reconciler.parked
-        for part in (settler, receiver, inbound, reconciler):
+        for part in (settler, receiver, inbound, reconciler, sweeper):
             part.wake_webhooks = partial(hooks.append, type(part).__name__)
         walk = cls(
             database, clock, keeper, node, book, dispatcher, settler, receiver, inbound, reconciler,
-            acceptor, account, sandbox, [], hooks,
+            sweeper, acceptor, account, sandbox, [], hooks,
         )  # fmt: skip
         for gatherer in walk._gatherers():
             gatherer.start()
@@ -145,6 +149,11 @@ class Walk:
         async with asyncio.timeout(PATIENCE_SECONDS):
             await self.receiver.gatherer.caught_up()
             await self.inbound.gatherer.caught_up()
+
+    async def swept(self) -> None:
+        """Look at every message in doubt that is due."""
+        while await self.sweeper.run_once():
+            pass
 
     async def row(self, message: Message) -> Any:
         """The message as it is stored."""

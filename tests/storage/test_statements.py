@@ -12,17 +12,17 @@ from onesixty.messages import (
     inbound,
     leases,
     receive,
-    reconcile,
     settle,
     store,
 )
 from onesixty.messages.dispatch import claim, ends, failover
+from onesixty.messages.doubt import reconcile, sweep
 from onesixty.storage.database import Connection, Database
 
-ROOMS = (claim, ends, failover, inbound, leases, outbox, receive, reconcile, settle, store)
+ROOMS = (claim, ends, failover, inbound, leases, outbox, receive, reconcile, settle, store, sweep)
 FRAGMENTS = (store.WEBHOOKS, store.COLUMNS, feed.COLUMNS, feed.JOINS)  # parts of statements
 STARTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
-LARGE = ("messages", "submissions", "queue", "receipts", "events", "webhook_queue")
+LARGE = ("messages", "submissions", "queue", "receipts", "events", "webhook_queue", "doubts")
 PLANNED = {
     "claim.CLAIM": claim.CLAIM,
     "failover.MOVE": failover.MOVE,
@@ -32,6 +32,12 @@ PLANNED = {
     "receive.MATCH": receive.MATCH,
     "receive.SIBLINGS": receive.SIBLINGS,
     "settle.SETTLE": settle.SETTLE,
+    "sweep.DOUBT": sweep.DOUBT,
+    "sweep.DUE": sweep.DUE,
+    "sweep.LOOK": sweep.LOOK,
+    "sweep.MOVE": sweep.MOVE,
+    "sweep.PASS": sweep.PASS,
+    "sweep.TRIES": sweep.TRIES,
 }
 
 

@@ -12,10 +12,11 @@ from uuid import UUID
 from onesixty.carriers.contract import OutcomeKind
 from onesixty.kit import ids, metrics
 from onesixty.messages import store
-from onesixty.messages.states import Cause, Status, sql_next
+from onesixty.messages.states import Cause, Status, sql_next, sql_set
 from onesixty.nodes.node import LOCK_SPACE
 from onesixty.storage.database import Database
 
+_OUT = sql_set((Status.SENDING, Status.RESENDING))
 ORPHAN_AGE = timedelta(seconds=5)  # more than the clock may be set back
 
 
@@ -77,10 +78,10 @@ WITH lost AS (
     DELETE FROM leases WHERE node_id = $1
 ), moved AS (
     UPDATE messages m SET status = {sql_next("m.status", str(int(Cause.LEFT_UNKNOWN)))},
-        sequence = m.sequence + 1, attempts = m.attempts + 1
+        sequence = m.sequence + (m.status = {Status.SENDING})::int, attempts = m.attempts + 1
     FROM lost
     WHERE m.account_id = lost.account_id AND m.id = lost.message_id
-        AND m.status = {Status.SENDING}
+        AND m.status = ANY({_OUT})
     RETURNING m.account_id, m.id, m.status, m.sequence, m.attempts, m.segments,
         m.carrier_id, m.callback_url IS NOT NULL AS callback, lost.leased_at
 ), tried AS (
@@ -92,6 +93,10 @@ WITH lost AS (
     WHERE NOT EXISTS (SELECT FROM submissions s
         WHERE s.message_id = moved.id AND s.part = each.part AND s.outcome = {OutcomeKind.ACCEPTED})
     ON CONFLICT DO NOTHING
+), doubted AS (
+    INSERT INTO doubts (message_id, account_id, since, due_at)
+    SELECT id, account_id, $2, $2 FROM moved WHERE status = {Status.UNCERTAIN}
+    ON CONFLICT (message_id) DO UPDATE SET since = excluded.since, due_at = excluded.due_at
 )
 SELECT account_id, id, status AS type, sequence, callback FROM moved
 """
@@ -104,7 +109,8 @@ WITH orphan AS (
 ), untouched AS (
     UPDATE messages m SET status = {sql_next("m.status", str(int(Cause.DEFERRED)))}
     FROM orphan, unnest(orphan.account_ids, orphan.message_ids) AS held(account_id, message_id)
-    WHERE m.account_id = held.account_id AND m.id = held.message_id AND m.status = {Status.SENDING}
+    WHERE m.account_id = held.account_id AND m.id = held.message_id
+        AND m.status = ANY({_OUT})
     RETURNING m.id, m.account_id, m.carrier_id, m.category, m.expires_at, m.flow,
         CASE WHEN m.parts_sent = 0 THEN m.fallbacks[1] END AS next_carrier
 )
@@ -150,8 +156,8 @@ async def rescue(database: Database, own_number: int, now: datetime) -> int:
             if alive:
                 continue
             lost = await tx.fetch(_RESCUE, number, now)
-            if lost:
-                await store.note(tx, lost, now)
+            if told := [row for row in lost if row["type"] == Status.UNCERTAIN]:
+                await store.note(tx, told, now)
             await tx.execute("DELETE FROM nodes WHERE id = $1", number)
             total += len(lost)
     metrics.rescued.inc(total)

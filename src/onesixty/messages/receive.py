@@ -30,6 +30,7 @@ from onesixty.messages.states import (
     roll_up,
     sql_next,
     sql_overrules,
+    sql_set,
 )
 from onesixty.storage.database import Connection, Database
 
@@ -70,7 +71,8 @@ SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::uuid[], $5::smallint[
 """
 _NEXT = sql_next("m.status", "n.cause")
 _ARRIVED = f"n.cause IN ({Cause.DELIVERED}, {Cause.READ})"
-_FINAL = "{" + ",".join(str(int(status)) for status in sorted(FINAL)) + "}"
+# What one receipt says of a message is not all when it was sent twice: a failure is then left to
+# `doubt.py`, which looks at both.
 APPLY: Final = f"""
 WITH parts AS (
     UPDATE submissions s SET receipt_state = p.state, receipt_error = p.error, receipt_at = p.at,
@@ -84,13 +86,15 @@ WITH parts AS (
 ), moved AS (
     UPDATE messages m SET status = {_NEXT}, sequence = m.sequence + 1,
         delivered_at = CASE WHEN {_ARRIVED} THEN coalesce(m.delivered_at, n.at) END,
-        final_at = CASE WHEN {_NEXT} = ANY('{_FINAL}'::smallint[]) THEN n.at END,
+        final_at = CASE WHEN {_NEXT} = ANY({sql_set(FINAL)}) THEN n.at END,
         error_code = n.error_code, error_class = CASE WHEN NOT {_ARRIVED} THEN 'recipient' END,
         error_detail = n.error_detail, carrier_code = n.carrier_code
     FROM unnest($9::int[], $10::uuid[], $11::uuid[], $12::smallint[], $13::timestamptz[],
-        $14::text[], $15::text[], $16::text[])
-        AS n(account_id, message_id, event_id, cause, at, error_code, error_detail, carrier_code)
+        $14::boolean[], $15::text[], $16::text[], $17::text[])
+        AS n(account_id, message_id, event_id, cause, at, whole, error_code, error_detail,
+            carrier_code)
     WHERE m.account_id = n.account_id AND m.id = n.message_id AND {_NEXT} <> 0
+        AND (n.whole OR {_ARRIVED} OR NOT m.possible_duplicate)
     RETURNING m.account_id, m.id, m.status AS type, m.sequence,
         m.callback_url IS NOT NULL AS callback, n.event_id, n.at
 ), noted AS (
@@ -222,14 +226,19 @@ def fold(matched: Iterable[tuple[Any, Any]]) -> list[PartNews]:
     return list(parts.values())
 
 
-async def apply(tx: Connection, news: Sequence[PartNews]) -> int:
+async def apply(tx: Connection, news: Sequence[PartNews], *, every_try: bool = False) -> int:
     """Write what receipts say of parts, and what follows for their messages.
 
-    Returns how many outbox rows that made.
+    With `every_try` all attempts of a message are looked at, even where the news are of the only
+    part of the first. Returns how many outbox rows that made.
     """
     news = sorted(news, key=lambda n: n.message_id)
-    verdicts = [_single(n) for n in news if n.parts == 1 and n.attempt == 1]
-    if several := [n for n in news if n.parts > 1 or n.attempt > 1]:
+
+    def whole(n: PartNews) -> bool:
+        return every_try or n.parts > 1 or n.attempt > 1
+
+    verdicts = [_single(n) for n in news if not whole(n)]
+    if several := [n for n in news if whole(n)]:
         await tx.execute(HOLD, [n.account_id for n in news], [n.message_id for n in news])
         verdicts += await _roll_up(tx, several)
         verdicts.sort(key=lambda verdict: verdict[0].message_id)
@@ -241,12 +250,20 @@ async def apply(tx: Connection, news: Sequence[PartNews]) -> int:
         for n in news
     ]  # fmt: skip
     moves = [
-        (n.account_id, n.message_id, ids.uuid7(), int(cause), n.at, *shown)
+        (
+            n.account_id,
+            n.message_id,
+            ids.uuid7(),
+            int(cause),
+            n.at,
+            whole(n),
+            *shown,
+        )
         for n, cause, shown in verdicts
         if cause is not None
     ]
     columns: list[Any] = list(zip(*parts, strict=True))
-    columns += zip(*moves, strict=True) if moves else [()] * 8
+    columns += zip(*moves, strict=True) if moves else [()] * 9
     hooked: int = await tx.fetchval(APPLY, *columns)
     return hooked
 

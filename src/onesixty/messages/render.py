@@ -9,12 +9,12 @@ from uuid import UUID
 import orjson
 
 from onesixty.kit import ids
-from onesixty.messages.states import Status
+from onesixty.messages.states import SHOWN_AS, Status
 from onesixty.messages.types import Category, Direction, Encoding, Message
 from onesixty.records import events
 from onesixty.records.snapshot import Snapshot
 
-STATUS_NAMES: Final = {int(status): status.name.lower() for status in Status}
+STATUS_NAMES: Final = {int(status): SHOWN_AS.get(status, status).name.lower() for status in Status}
 CATEGORY_NAMES: Final = {int(category): category.name.lower() for category in Category}
 ENCODING_NAMES: Final = {int(encoding): encoding.name.lower() for encoding in Encoding}
 DIRECTION_NAMES: Final = {int(direction): direction.name.lower() for direction in Direction}
@@ -24,7 +24,8 @@ _SHOWN: Final = (
     "id", "account_id", "status", "direction", "category", "recipient", "sender", "body",
     "encoding", "segments", "parts_sent", "carrier_id", "route_id", "tags", "metadata",
     "reference", "batch_id", "attempts", "test", "send_at", "created_at", "sent_at",
-    "delivered_at", "final_at", "error_code", "error_class", "error_detail", "carrier_code",
+    "delivered_at", "final_at", "possible_duplicate", "error_code", "error_class",
+    "error_detail", "carrier_code",
 )  # fmt: skip
 _OF_MESSAGE: Final = attrgetter(*_SHOWN)
 _OF_ROW: Final = itemgetter(*_SHOWN)
@@ -47,13 +48,14 @@ def message(record: Message | Any, book: Snapshot, status: int | None = None) ->
     (
         identifier, account_id, now, direction, category, recipient, sender, body, encoding,
         segments, parts_sent, carrier_id, route_id, tags, metadata, reference, batch_id, attempts,
-        test, send_at, created_at, sent_at, delivered_at, final_at, *error,
+        test, send_at, created_at, sent_at, delivered_at, final_at, possible_duplicate, *error,
     ) = _OF_MESSAGE(record) if isinstance(record, Message) else _OF_ROW(record)  # fmt: skip
     carrier = book.carriers.get(carrier_id or 0)
+    shown = STATUS_NAMES[status or now]
     return {
         "id": ids.to_text("msg", identifier),
         "object": "message",
-        "status": STATUS_NAMES[status or now],
+        "status": shown,
         "direction": DIRECTION_NAMES[direction],
         "channel": "sms",
         "category": CATEGORY_NAMES[category],
@@ -66,13 +68,14 @@ def message(record: Message | Any, book: Snapshot, status: int | None = None) ->
         "carrier": carrier.name if carrier else None,
         "route": _route_name(book, account_id, route_id),
         "price": None,
-        "error": _error(*error) if status is None or status == now else None,
+        "error": _error(*error) if shown == STATUS_NAMES[now] else None,
         "tags": list(tags or ()),
         "metadata": metadata,
         "reference": reference,
         "batch": ids.to_text("bat", batch_id) if batch_id else None,
         "campaign": None,
         "attempts": attempts,
+        "possible_duplicate": possible_duplicate,
         "test": test,
         "send_at": timestamp(send_at),
         "created_at": timestamp(created_at),

@@ -15,15 +15,17 @@ from onesixty.kit.loops import Gatherer
 from onesixty.messages import store
 from onesixty.messages.leases import LeaseBook
 from onesixty.messages.retries import Decision, decide
-from onesixty.messages.states import FINAL, Cause, Status, sql_next
+from onesixty.messages.states import FINAL, UNTOLD, Cause, Status, sql_next, sql_set
 from onesixty.storage.database import Database
 
 BATCH_MOST: Final = 1000
 INBOX_MOST: Final = 1_000_000  # never reached: lanes hold back what they hand out
-_FINAL = "{" + ",".join(str(int(status)) for status in sorted(FINAL)) + "}"
+_NEXT = sql_next("m.status", "o.cause")
+_WAITING = sql_set((Status.QUEUED, Status.RESEND_QUEUED))
 
 # An outcome is only for the attempt that it ended: written again after an unclear commit it must
-# not touch the next one, which may be under way. An uncertain message has its attempt counted.
+# not touch the next one, which may be under way. An uncertain message has its attempt counted. That
+# an earlier attempt was accepted after all is good news at any time.
 SETTLE: Final = f"""
 WITH outcome AS (
     SELECT * FROM unnest($1::int[], $2::uuid[], $3::uuid[], $4::smallint[], $5::timestamptz[],
@@ -32,21 +34,21 @@ WITH outcome AS (
     AS outcome(account_id, id, event_id, cause, at, parts, attempt, counted, error_code,
         error_class, error_detail, carrier_code, requeue_carrier, requeue_at, fallbacks_used)
 ), moved AS (
-    UPDATE messages m SET status = {sql_next("m.status", "o.cause")},
-        sequence = m.sequence + (o.cause <> {Cause.DEFERRED})::int,
+    UPDATE messages m SET status = {_NEXT},
+        sequence = m.sequence + ({_NEXT} <> ALL({sql_set(UNTOLD)}))::int,
         parts_sent = greatest(m.parts_sent, o.parts),
-        attempts = CASE WHEN o.counted THEN o.attempt ELSE m.attempts END,
+        attempts = CASE WHEN o.counted THEN greatest(m.attempts, o.attempt) ELSE m.attempts END,
         error_code = o.error_code, error_class = o.error_class, error_detail = o.error_detail,
         carrier_code = o.carrier_code,
         carrier_id = coalesce(o.requeue_carrier, m.carrier_id),
         fallbacks = CASE WHEN o.fallbacks_used > 0 THEN m.fallbacks[o.fallbacks_used + 1:]
             ELSE m.fallbacks END,
         sent_at = CASE WHEN o.cause = {Cause.ACCEPTED} THEN o.at ELSE m.sent_at END,
-        final_at = CASE WHEN {sql_next("m.status", "o.cause")} = ANY('{_FINAL}'::smallint[])
-            THEN o.at END
+        final_at = CASE WHEN {_NEXT} = ANY({sql_set(FINAL)}) THEN o.at END
     FROM outcome o
-    WHERE m.account_id = o.account_id AND m.id = o.id AND {sql_next("m.status", "o.cause")} <> 0
-        AND m.attempts = o.attempt - (m.status <> {Status.UNCERTAIN})::int
+    WHERE m.account_id = o.account_id AND m.id = o.id AND {_NEXT} <> 0
+        AND (m.attempts = o.attempt - (m.status <> {Status.UNCERTAIN})::int
+            OR o.cause = {Cause.ACCEPTED} AND o.attempt <= m.attempts)
     RETURNING m.account_id, m.id, m.status, m.sequence, m.category, m.expires_at,
         m.callback_url IS NOT NULL AS callback, m.flow, o.event_id, o.at, o.requeue_carrier,
         o.requeue_at, CASE WHEN m.parts_sent = 0 THEN m.fallbacks[1] END AS next_carrier
@@ -55,10 +57,14 @@ WITH outcome AS (
         next_carrier)
     SELECT id, account_id, requeue_carrier, category, requeue_at, expires_at, coalesce(flow, ''),
         next_carrier FROM moved
-    WHERE status = {Status.QUEUED}
+    WHERE status = ANY({_WAITING})
+), doubted AS (
+    INSERT INTO doubts (message_id, account_id, since, due_at)
+    SELECT id, account_id, at, at FROM moved WHERE status = {Status.UNCERTAIN}
+    ON CONFLICT (message_id) DO UPDATE SET since = excluded.since, due_at = excluded.due_at
 ), noted AS (
     SELECT account_id, event_id, status AS type, sequence, id, callback, at FROM moved
-    WHERE status <> {Status.QUEUED}
+    WHERE status <> ALL({sql_set(UNTOLD)})
 ), recorded AS (
     INSERT INTO events (account_id, id, type, sequence, message_id, at)
     SELECT account_id, event_id, type, sequence, id, at FROM noted

@@ -4,7 +4,7 @@ Batches change statuses inside PostgreSQL, so the table is also rendered as an a
 up: `sql_next("m.status", "o.cause")` is `advance` for a row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import Final
 
@@ -12,7 +12,10 @@ from onesixty.carriers.contract import ReceiptState
 
 
 class Status(IntEnum):
-    """Where a message stands; events carry the same numbers."""
+    """Where a message stands; events carry the same numbers.
+
+    Outside, those of SHOWN_AS go by the name of another one.
+    """
 
     SCHEDULED = 1
     QUEUED = 2
@@ -26,6 +29,11 @@ class Status(IntEnum):
     CANCELED = 10
     READ = 11
     RECEIVED = 12
+    # Uncertain all of them, and sent once more: the resend waits, is under way, or is over without
+    # having ended the doubt about the first submit.
+    RESEND_QUEUED = 13
+    RESENDING = 14
+    RESENT = 15
 
 
 class Cause(IntEnum):
@@ -42,6 +50,8 @@ class Cause(IntEnum):
     READ = 9  # receipt of a chat channel
     CANCELED = 10  # the customer
     EXPIRED = 11  # its validity ended in our queue
+    RESENT = 12  # in doubt for as long as the policy of its category lets it be
+    SILENCE = 13  # its validity and the grace after it ended, and the carrier said nothing
 
 
 FINAL: Final = frozenset(
@@ -55,6 +65,14 @@ FINAL: Final = frozenset(
         Status.RECEIVED,
     }
 )
+
+SHOWN_AS: Final = {
+    Status.RESEND_QUEUED: Status.UNCERTAIN,
+    Status.RESENDING: Status.UNCERTAIN,
+    Status.RESENT: Status.UNCERTAIN,
+}
+# Changes to these have no event.
+UNTOLD: Final = frozenset({Status.QUEUED, Status.SENDING, *SHOWN_AS})
 
 TRANSITIONS: Final[dict[tuple[Status, Cause], Status]] = {
     (Status.SCHEDULED, Cause.CLAIMED): Status.SENDING,
@@ -75,12 +93,42 @@ TRANSITIONS: Final[dict[tuple[Status, Cause], Status]] = {
     (Status.UNCERTAIN, Cause.DELIVERED): Status.DELIVERED,
     (Status.UNCERTAIN, Cause.UNDELIVERED): Status.UNDELIVERED,
     (Status.UNCERTAIN, Cause.EXPIRED_AT_CARRIER): Status.EXPIRED,
+    (Status.UNCERTAIN, Cause.READ): Status.READ,
+    (Status.UNCERTAIN, Cause.SILENCE): Status.EXPIRED,
+    # A resend: whatever becomes of it, unless it is accepted, the first submit stays in doubt. What
+    # a receipt says of the first one is final at once only where it arrived.
+    (Status.UNCERTAIN, Cause.RESENT): Status.RESEND_QUEUED,
+    (Status.RESEND_QUEUED, Cause.CLAIMED): Status.RESENDING,
+    (Status.RESEND_QUEUED, Cause.ACCEPTED): Status.SENT,
+    (Status.RESEND_QUEUED, Cause.LEFT_UNKNOWN): Status.RESENT,
+    (Status.RESEND_QUEUED, Cause.DELIVERED): Status.DELIVERED,
+    (Status.RESEND_QUEUED, Cause.READ): Status.READ,
+    (Status.RESEND_QUEUED, Cause.SILENCE): Status.EXPIRED,
+    (Status.RESENDING, Cause.ACCEPTED): Status.SENT,
+    (Status.RESENDING, Cause.DEFERRED): Status.RESEND_QUEUED,
+    (Status.RESENDING, Cause.REFUSED): Status.RESENT,
+    (Status.RESENDING, Cause.LEFT_UNKNOWN): Status.RESENT,
+    (Status.RESENDING, Cause.EXPIRED): Status.RESENT,
+    (Status.RESENDING, Cause.DELIVERED): Status.DELIVERED,
+    (Status.RESENDING, Cause.READ): Status.READ,
+    (Status.RESENDING, Cause.SILENCE): Status.EXPIRED,
+    (Status.RESENT, Cause.ACCEPTED): Status.SENT,
+    (Status.RESENT, Cause.REFUSED): Status.FAILED,  # both submits: see doubt.py
+    (Status.RESENT, Cause.DELIVERED): Status.DELIVERED,
+    (Status.RESENT, Cause.UNDELIVERED): Status.UNDELIVERED,
+    (Status.RESENT, Cause.EXPIRED_AT_CARRIER): Status.EXPIRED,
+    (Status.RESENT, Cause.READ): Status.READ,
+    (Status.RESENT, Cause.SILENCE): Status.EXPIRED,
     (Status.SENT, Cause.DELIVERED): Status.DELIVERED,
     (Status.SENT, Cause.UNDELIVERED): Status.UNDELIVERED,
     (Status.SENT, Cause.EXPIRED_AT_CARRIER): Status.EXPIRED,
+    (Status.SENT, Cause.SILENCE): Status.EXPIRED,
     # Carriers do report a delivery after they gave up; the handset is right.
     (Status.UNDELIVERED, Cause.DELIVERED): Status.DELIVERED,
     (Status.EXPIRED, Cause.DELIVERED): Status.DELIVERED,
+    # "Expired" is often our own word, for want of another; the carrier's overrules it.
+    (Status.EXPIRED, Cause.UNDELIVERED): Status.UNDELIVERED,
+    (Status.EXPIRED, Cause.READ): Status.READ,
     (Status.SENT, Cause.READ): Status.READ,
     (Status.DELIVERED, Cause.READ): Status.READ,
 }
@@ -191,6 +239,11 @@ _OVERRULES = _overrules()
 def sql_overrules(now: str, then: str) -> str:
     """SQL for `later_receipt`: whether a receipt changes the state of its part."""
     return f"({_OVERRULES})[{now} * {_WIDTH} + {then} + 1] = 1"
+
+
+def sql_set(statuses: Iterable[Status]) -> str:
+    """SQL for some statuses, to be compared with ANY or ALL."""
+    return "'{" + ",".join(str(int(status)) for status in sorted(statuses)) + "}'::smallint[]"
 
 
 def sql_next(status: str, cause: str) -> str:

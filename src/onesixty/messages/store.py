@@ -91,7 +91,7 @@ COLUMNS: Final = (
     "account_id, id, status, sequence, direction, category, test, encoding, segments, parts_sent,"
     " attempts, carrier_id, route_id, sender, recipient, body, reference, callback_url, batch_id,"
     " tags, metadata, error_code, error_class, error_detail, carrier_code, send_at, expires_at,"
-    " created_at, sent_at, delivered_at, final_at"
+    " created_at, sent_at, delivered_at, final_at, possible_duplicate"
 )
 
 

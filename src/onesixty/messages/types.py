@@ -114,3 +114,4 @@ class Message:
     sent_at: datetime | None = None
     delivered_at: datetime | None = None
     final_at: datetime | None = None
+    possible_duplicate: bool = False  # sent once more while it was in doubt

@@ -34,7 +34,7 @@ ABOUT: Final[dict[str, str]] = {
     "message.delivered": "Every part arrived on the handset.",
     "message.undelivered": "The carrier reports that it did not arrive.",
     "message.failed": "Not sent: refused by the carrier.",
-    "message.expired": "Its validity ended before it was sent or delivered.",
+    "message.expired": "Its validity ended before it was sent, or known to be delivered.",
     "message.canceled": "Cancelled before it was handed over.",
     "message.read": "The recipient opened it.",
     "message.received": "A message from a handset.",

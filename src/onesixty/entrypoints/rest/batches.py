@@ -140,10 +140,16 @@ async def _shown(context: Context, caller: Caller, text: str) -> dict[str, Any]:
         "accepted": row["accepted"],
         "refused": row["refused"],
         "created_at": render.timestamp(row["created_at"]),
-        "statuses": {
-            render.STATUS_NAMES[status]: count for status, count in sorted(counts.items())
-        },
+        "statuses": _by_name(counts),
     }
+
+
+def _by_name(counts: dict[int, int]) -> dict[str, int]:
+    named: dict[str, int] = {}
+    for status, count in sorted(counts.items()):
+        name = render.STATUS_NAMES[status]
+        named[name] = named.get(name, 0) + count
+    return named
 
 
 def _encode(

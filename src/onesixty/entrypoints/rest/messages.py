@@ -29,7 +29,7 @@ from onesixty.records import events, idempotency
 
 
 def _one_of(names: dict[int, str]) -> dict[str, Any]:
-    return {"enum": list(names.values())}
+    return {"enum": list(dict.fromkeys(names.values()))}
 
 
 class MessageError(BaseModel):
@@ -70,6 +70,9 @@ class MessageShown(BaseModel):
     batch: str | None
     campaign: None = Field(None, description="Always null for now")
     attempts: int
+    possible_duplicate: bool = Field(
+        description="It was sent once more because its carrier never answered"
+    )
     test: bool
     send_at: str | None
     created_at: str
@@ -142,6 +145,7 @@ class Timeline(BaseModel):
 
     object: str = Field(examples=["timeline"])
     message: str
+    possible_duplicate: bool = Field(description="As in the message")
     events: list[TimelineEvent]
     parts: list[TimelinePart]
     receipts: list[TimelineReceipt]
@@ -326,6 +330,7 @@ async def get_timeline(message_id: str, caller: Reader, context: Here) -> Respon
         {
             "object": "timeline",
             "message": ids.to_text("msg", row["id"]),
+            "possible_duplicate": row["possible_duplicate"],
             "events": [
                 {
                     "id": ids.to_text("evt", one["id"]),
@@ -409,12 +414,12 @@ async def _row(context: Context, caller: Caller, text: str) -> Any:
 def _statuses(text: str | None) -> list[int] | None:
     if text is None:
         return None
-    numbers = {name: number for number, name in render.STATUS_NAMES.items()}
-    wanted = text.split(",")
-    if unknown := [name for name in wanted if name not in numbers]:
-        detail = f"unknown status {unknown[0]!r}; there are: {', '.join(numbers)}"
+    names, wanted = render.STATUS_NAMES, text.split(",")
+    if unknown := [name for name in wanted if name not in names.values()]:
+        known = ", ".join(dict.fromkeys(names.values()))
+        detail = f"unknown status {unknown[0]!r}; there are: {known}"
         raise Problem("invalid_request", detail, (FieldError("/status", "unknown_status", detail),))
-    return [numbers[name] for name in wanted]
+    return [number for number, name in names.items() if name in wanted]
 
 
 def _carrier(context: Context, name: str | None) -> int | None:

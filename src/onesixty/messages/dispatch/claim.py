@@ -63,9 +63,9 @@ RETURNING m.account_id, m.id, m.status, m.category, m.test, m.encoding, m.segmen
     -- whether a flow has had its share and may have more
     (SELECT bool_or(found >= share) FROM (SELECT count(*) AS found, share FROM due
         GROUP BY priority, account_id, flow, share) AS each) AS more,
-    CASE WHEN m.parts_sent > 0 THEN ARRAY(
-        SELECT s.part FROM submissions s
-        WHERE s.message_id = m.id AND s.outcome = {OutcomeKind.ACCEPTED}) END AS accepted
+    CASE WHEN m.parts_sent > 0 OR m.possible_duplicate THEN ARRAY(
+        SELECT DISTINCT s.part FROM submissions s WHERE s.message_id = m.id
+        AND (s.outcome = {OutcomeKind.ACCEPTED} OR s.receipt_state <> 0)) END AS accepted
 """
 
 

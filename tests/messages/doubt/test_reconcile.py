@@ -5,13 +5,12 @@ from datetime import timedelta
 
 import pytest
 
+from messages.scripted import name_of
+from messages.walk import Walk
 from on_file import OnFile
 from onesixty.carriers.contract import ErrorClass, OutcomeKind, ReceiptState, Submission
-from onesixty.messages.reconcile import YOUNG
+from onesixty.messages.doubt.reconcile import YOUNG
 from onesixty.messages.types import Message
-
-from .scripted import name_of
-from .walk import Walk
 
 LONG = "x" * 400  # three segments
 DELIVERED, UNDELIVERABLE = ReceiptState.DELIVERED, ReceiptState.UNDELIVERABLE
