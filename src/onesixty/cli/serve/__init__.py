@@ -4,21 +4,24 @@ import contextlib
 import signal
 import socket
 from collections.abc import Iterator
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from onesixty import __version__
-from onesixty import app as platform
 from onesixty.cli import local
 from onesixty.cli.migrate import bring_up, explained
-from onesixty.cli.serve.process import BACKLOG, serve_process
+from onesixty.cli.serve.channel import BACKLOG
 from onesixty.cli.serve.supervisor import Supervisor
 from onesixty.cli.terminal import Failure, out, reason, run
 from onesixty.kit import log
 from onesixty.kit.clock import SystemClock
+from onesixty.records.bootstrap import prepare
 from onesixty.settings import Settings
 from onesixty.storage.database import Database
+
+if TYPE_CHECKING:
+    from onesixty.app import App
 
 app = typer.Typer(add_completion=False)
 
@@ -79,7 +82,9 @@ def _database(settings: Settings) -> Iterator[str]:
 
 
 def _serve_alone(settings: Settings, url: str, listener: socket.socket) -> None:
-    def ready(parts: platform.App) -> None:
+    from onesixty.cli.serve.process import serve_process  # a supervisor needs none of it
+
+    def ready(parts: "App") -> None:
         _announce(settings, url, listener, parts.new_key)
 
     run(serve_process(settings, url, local.sealer(settings), listener, ready))
@@ -90,7 +95,7 @@ def _serve_many(settings: Settings, url: str, listener: socket.socket) -> None:
 
     async def supervise() -> bool:
         database = await Database.open(url, connections=1)
-        new_key = await platform.prepare(database, settings, sealer, clock.now())
+        new_key = await prepare(database, sealer, settings.bootstrap_key, clock.now())
         await database.close()
         supervisor = Supervisor(settings, url, listener, clock)
         return await supervisor.run(lambda: _announce(settings, url, listener, new_key))

@@ -4,25 +4,21 @@ import asyncio
 import contextlib
 import signal
 import socket
-import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import uvicorn
 
 from onesixty import app as platform
 from onesixty.app import App
+from onesixty.cli.serve.channel import BACKLOG, LEAVING, SIGNALS, Channel
 from onesixty.kit.clock import SystemClock
 from onesixty.kit.http_server import Protocol
 from onesixty.kit.secrets import Sealer
 from onesixty.settings import Settings
 
-BACKLOG: Final = 2048
 LONG_ANSWER_SECONDS: Final = 3  # what requests in progress get when the server is asked to stop
-BEAT: Final = struct.Struct("!i")  # how many connections a worker has; LEAVING when it takes none
-LEAVING: Final = -1
 _BEAT_TICKS: Final = 10  # of uvicorn, 0.1 s each
-_TAKE_MOST: Final = 64
 
 
 async def serve_process(
@@ -46,38 +42,6 @@ async def serve_process(
         await server.serve(sockets=[] if isinstance(intake, Channel) else [intake])
     finally:
         await parts.stop()
-
-
-class Channel:
-    """A worker's end of the way to its supervisor: connections come in, beats go out."""
-
-    def __init__(self, end: socket.socket) -> None:
-        self._end = end
-        end.setblocking(False)
-
-    def take(self) -> list[socket.socket] | None:
-        """The connections that came; None when the supervisor is gone."""
-        taken: list[socket.socket] = []
-        while len(taken) < _TAKE_MOST:
-            try:
-                word, descriptors, _, _ = socket.recv_fds(self._end, 1, 1)
-            except (BlockingIOError, InterruptedError):
-                break
-            except OSError:
-                return taken or None
-            if not word:
-                return taken or None
-            taken += [socket.socket(fileno=descriptor) for descriptor in descriptors]
-        return taken
-
-    def beat(self, connections: int) -> None:
-        """Say that the event loop turns, and how many connections there are."""
-        with contextlib.suppress(OSError):  # it is gone, or has not read for long
-            self._end.send(BEAT.pack(connections))
-
-    def fileno(self) -> int:
-        """For the event loop."""
-        return self._end.fileno()
 
 
 class _HttpServer(uvicorn.Server):
@@ -171,6 +135,3 @@ def _stop_on_signals(server: _HttpServer, parts: App) -> None:
 
     for number in SIGNALS:
         loop.add_signal_handler(number, stop)
-
-
-SIGNALS: Final[Sequence[signal.Signals]] = (signal.SIGINT, signal.SIGTERM)

@@ -22,7 +22,7 @@ from typing import Final
 import structlog
 from prometheus_client import multiprocess
 
-from onesixty.cli.serve.process import BEAT, LEAVING, SIGNALS
+from onesixty.cli.serve.channel import BEAT, LEAVING, SIGNALS
 from onesixty.kit.clock import Clock
 from onesixty.settings import PREFIX, Settings
 

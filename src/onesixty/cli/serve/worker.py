@@ -6,7 +6,8 @@ import sys
 
 from onesixty import cli
 from onesixty.cli import local
-from onesixty.cli.serve.process import Channel, serve_process
+from onesixty.cli.serve.channel import Channel
+from onesixty.cli.serve.process import serve_process
 from onesixty.cli.terminal import run
 from onesixty.kit import log
 
