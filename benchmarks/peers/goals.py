@@ -105,8 +105,8 @@ def _goals(records: Records) -> Iterator[Goal]:
     def below(promise: str, most: float, seen: float) -> Goal:
         return Goal(promise, seen, seen < most)
 
-    def best(key: str, what: str) -> float:
-        return max(median(key, name, what) for name in (FILE, MEMORY))
+    def through(name: str) -> float:
+        return min(median("f", name, what) for what in ("accept_per_s", "e2e_per_s"))
 
     told = median("b", OURS, "callback_per_s")
     yield at_least("b: 2 times Kannel with files", 2, told, median("b", FILE, "callback_per_s"))
@@ -116,12 +116,12 @@ def _goals(records: Records) -> Iterator[Goal]:
     for what, way in (("accept_per_s", "accepted"), ("e2e_per_s", "to the SMSC")):
         ours, theirs = median("a", OURS, what), median("a", FILE, what)
         yield at_least(f"a, {way}: 1.3 times Kannel with files", 1.3, ours, theirs)
-    batches = median("f", OURS, "e2e_per_s")
-    yield at_least("f: 2.5 times the best of Kannel", 2.5, batches, best("f", "e2e_per_s"))
+    theirs = max(through(FILE), through(MEMORY))
+    yield at_least("f: 2.5 times the best of Kannel", 2.5, through(OURS), theirs)
     yield below("c: p50 below 3 ms", 3, median("c", OURS, "e2e_p50_ms"))
     yield below("c: p99 below 8 ms", 8, median("c", OURS, "e2e_p99_ms"))
-    slow = median("e", OURS, "e2e_per_s")
-    yield at_least("e: not slower than Kannel", 1, slow, best("e", "e2e_per_s"))
+    theirs = max(median("e", name, "e2e_per_s") for name in (FILE, MEMORY))
+    yield at_least("e: not slower than Kannel", 1, median("e", OURS, "e2e_per_s"), theirs)
     for key in PLAN:
         yield below(f"{key}: none lost in any run", 1, records[key, OURS]["lost"]["most"])
     for key in "bh":
