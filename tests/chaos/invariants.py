@@ -6,14 +6,16 @@ from typing import Final
 import asyncpg
 
 from onesixty.carriers.contract import OutcomeKind, ReceiptState
-from onesixty.messages.states import FINAL, TRANSITIONS, Status
+from onesixty.messages.states import FINAL, SHOWN_AS, TRANSITIONS, Status
 from onesixty.messages.types import Direction
 from onesixty.records.events import CALLBACK_MASK
 from onesixty.storage.database import Connection
 
 SHOWN_MOST: Final = 5  # examples of each violation
 # The ways of a message through our own hands, of which nobody is told.
-_SILENT: Final = frozenset({Status.SCHEDULED, Status.QUEUED, Status.SENDING})
+_SILENT: Final = frozenset(
+    {Status.SCHEDULED, Status.QUEUED, Status.SENDING, *SHOWN_AS}
+)
 _ARRIVED: Final = f"{ReceiptState.DELIVERED}, {ReceiptState.READ}"
 _WAITING: Final = f"{Status.SCHEDULED}, {Status.QUEUED}"
 
@@ -64,7 +66,7 @@ ALWAYS: Final = {
     "it waits in the queue and should not": f"""
         SELECT message_id FROM queue q WHERE NOT EXISTS (SELECT FROM messages m
             WHERE m.account_id = q.account_id AND m.id = q.message_id
-                AND m.status IN ({_WAITING}))""",
+                AND (m.status IN ({_WAITING}) OR m.possible_duplicate)))""",
     "it is being sent and nobody holds it": f"""
         SELECT id FROM messages m WHERE status = {Status.SENDING}
             AND NOT EXISTS (SELECT FROM leases WHERE m.id = ANY(message_ids))""",
