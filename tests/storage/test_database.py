@@ -116,3 +116,15 @@ async def test_an_unreachable_server_is_an_outage() -> None:
     """Opening without a server raises what the loops wait out."""
     with pytest.raises(OUTAGES):
         await Database.open("postgresql://nobody@127.0.0.1:1/none")
+
+
+async def test_columns_of_nothing_are_empty_arrays(database: Database) -> None:
+    """`unnest` gives the same rows from `columns` as from the rows' own columns."""
+    rows = [(1, None, None, "a"), (2, "b", None, None), (3, None, None, "c")]
+    given = columns(rows, 4)
+    assert given == [(1, 2, 3), (None, "b", None), (), ("a", None, "c")]
+    found = await database.fetch(
+        "SELECT * FROM unnest($1::int[], $2::text[], $3::uuid[], $4::text[])", *given
+    )
+    assert [tuple(row) for row in found] == rows
+    assert columns([], 2) == [(), ()]

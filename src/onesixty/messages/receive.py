@@ -32,7 +32,7 @@ from onesixty.messages.states import (
     sql_overrules,
     sql_set,
 )
-from onesixty.storage.database import Connection, Database
+from onesixty.storage.database import Connection, Database, columns
 
 BATCH_MOST: Final = 1000
 INBOX_MOST: Final = 100_000  # beyond it the carrier is asked to bring the receipt again
@@ -250,21 +250,11 @@ async def apply(tx: Connection, news: Sequence[PartNews], *, every_try: bool = F
         for n in news
     ]  # fmt: skip
     moves = [
-        (
-            n.account_id,
-            n.message_id,
-            ids.uuid7(),
-            int(cause),
-            n.at,
-            whole(n),
-            *shown,
-        )
+        (n.account_id, n.message_id, ids.uuid7(), int(cause), n.at, whole(n), *shown)
         for n, cause, shown in verdicts
         if cause is not None
     ]
-    columns: list[Any] = list(zip(*parts, strict=True))
-    columns += zip(*moves, strict=True) if moves else [()] * 9
-    hooked: int = await tx.fetchval(APPLY, *columns)
+    hooked: int = await tx.fetchval(APPLY, *columns(parts, 8), *columns(moves, 9))
     return hooked
 
 
@@ -316,7 +306,7 @@ def _store_arguments(receipts: Sequence[Receipt], found: dict[int, Any]) -> Iter
                 int(r.state), r.error or None, r.sender, r.recipient, r.raw, r.received_at,
             )
         )  # fmt: skip
-    return zip(*rows, strict=True)
+    return columns(rows, 13)
 
 
 def _count(receipts: Sequence[Receipt], found: Container[int]) -> None:

@@ -16,7 +16,7 @@ from onesixty.messages import store
 from onesixty.messages.leases import LeaseBook
 from onesixty.messages.retries import Decision, decide
 from onesixty.messages.states import FINAL, UNTOLD, Cause, Status, sql_next, sql_set
-from onesixty.storage.database import Database
+from onesixty.storage.database import Database, columns
 
 BATCH_MOST: Final = 1000
 INBOX_MOST: Final = 1_000_000  # never reached: lanes hold back what they hand out
@@ -158,10 +158,7 @@ def _arguments(
         )
         for o, p in _recorded(outcomes)
     ]  # fmt: skip
-    columns: list[Any] = list(zip(*heads, strict=True))
-    columns += zip(*parts, strict=True) if parts else [()] * 12
-    columns.append(list(done))
-    return columns
+    return [*columns(heads, 15), *columns(parts, 12), list(done)]
 
 
 def _parts_accepted(outcome: Outcome) -> int:

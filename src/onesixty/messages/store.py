@@ -16,7 +16,7 @@ from onesixty.kit import ids
 from onesixty.messages.states import Status
 from onesixty.messages.types import Direction, Message
 from onesixty.records import events
-from onesixty.storage.database import Connection, Rows
+from onesixty.storage.database import Connection, Rows, columns
 
 # SQL for the rows that events put into the outbox; `noted` names a CTE with account_id, event_id,
 # type, callback, at.
@@ -100,19 +100,16 @@ def insert_arguments(messages: Sequence[Message], lease_id: UUID, node_id: int) 
 
     Messages with status SENDING are stored as leased to the node; the rest wait in the queue.
     """
-    columns = zip(
-        *[
-            (
-                m.account_id, m.id, ids.uuid7(), int(m.status), int(m.category), m.test,
-                int(m.encoding), m.segments, m.carrier_id, m.route_id, _integers(m.fallbacks),
-                m.sender, m.recipient, m.body, m.reference, m.callback_url, m.batch_id,
-                _texts(m.tags), m.metadata, m.send_at, m.expires_at, m.created_at, m.flow,
-            )
-            for m in messages
-        ],
-        strict=True,
-    )  # fmt: skip
-    return [*columns, lease_id, node_id]
+    rows = [
+        (
+            m.account_id, m.id, ids.uuid7(), int(m.status), int(m.category), m.test,
+            int(m.encoding), m.segments, m.carrier_id, m.route_id, _integers(m.fallbacks),
+            m.sender, m.recipient, m.body, m.reference, m.callback_url, m.batch_id,
+            _texts(m.tags), m.metadata, m.send_at, m.expires_at, m.created_at, m.flow,
+        )
+        for m in messages
+    ]  # fmt: skip
+    return [*columns(rows, 23), lease_id, node_id]
 
 
 # Lists travel as text: a list of lists would be taken for one array of two dimensions.

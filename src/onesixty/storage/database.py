@@ -5,7 +5,7 @@ The edge (a loop or a door) opens a transaction; nothing below can commit.
 
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -109,6 +109,21 @@ class Database:
         connection = await asyncpg.connect(self.url)
         await connection.add_listener(channel, lambda *_: heard())
         return connection
+
+
+def columns(rows: Sequence[Sequence[Any]], width: int) -> list[Sequence[Any]]:
+    """The columns of rows, as arrays for `unnest`.
+
+    A column of nothing but NULL becomes an empty array, which `unnest` fills up with NULL: most
+    columns of most batches, and each element costs on both sides.
+    """
+    if not rows:
+        return [()] * width
+    count = len(rows)
+    return [
+        () if column[0] is None and column.count(None) == count else column
+        for column in zip(*rows, strict=True)
+    ]
 
 
 # asyncpg asks two abstract base classes about each element of each array, which is most of what an

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from onesixty.features.webhooks import feed
-from onesixty.storage.database import Connection, Database, Rows
+from onesixty.storage.database import Connection, Database, Rows, columns
 
 CALLBACKS: Final = 0  # the endpoint number of rows for the callback_url of their message
 LOST_MOST: Final = 2000
@@ -113,7 +113,7 @@ class Delivery(NamedTuple):
 
 async def settle(connection: Connection | Database, batch: Sequence[Delivery]) -> None:
     """Write the log and take the rows out of the outbox, or give them their next time."""
-    await connection.fetch(SETTLE, *zip(*batch, strict=True))
+    await connection.fetch(SETTLE, *columns(batch, 12))
 
 
 async def put_back(database: Database, rows: Sequence[tuple[UUID, int, datetime]]) -> None:
