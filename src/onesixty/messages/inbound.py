@@ -25,6 +25,7 @@ _log = structlog.get_logger()
 BATCH_MOST: Final = 500
 INBOX_MOST: Final = 20_000
 PARTS_WAIT: Final = timedelta(hours=1)  # then the message is shown with its gaps
+_LOCK: Final = 0x0160_0163  # advisory
 _ENCODINGS: Final = {Alphabet.UCS2: Encoding.UCS2, Alphabet.LATIN1: Encoding.LATIN1}
 
 _KEEP_PARTS = """
@@ -109,6 +110,8 @@ class InboundReceiver:
         parts = [one for one in inbounds if one.fragment.total > 1]
         async with self._database.write() as tx:
             if parts:
+                # Another process may have the other parts: who comes second sees them all.
+                await tx.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
                 await tx.execute(_KEEP_PARTS, *zip(*map(_part_row, parts), strict=True))
             whole = [one for one in inbounds if one.fragment.total == 1]
             hooked = await self._join(tx, whole, self._clock.now(), with_parts=bool(parts))

@@ -22,6 +22,7 @@ _log = structlog.get_logger()
 YOUNG: Final = timedelta(minutes=10)  # as long as a late answer is remembered by its session
 BATCH_MOST: Final = 1000
 RESCUE_EVERY_SECONDS: Final = 5.0
+_LOCK: Final = 0x0160_0164  # advisory
 
 # A receipt may come over another carrier that is the same account at the SMSC.
 _ONE_ACCOUNT = """(s.carrier_id = r.carrier_id
@@ -110,6 +111,8 @@ class Reconciler:
         now = self._clock.now()
         young, recent = ids.first_at(now - YOUNG), ids.first_at(now - timedelta(days=4))
         async with self._database.write() as tx:
+            if not await tx.fetchval("SELECT pg_try_advisory_xact_lock($1)", _LOCK):
+                return 0  # another process is at it
             found = await tx.fetch(statement, young, recent, *self._pairs())
             rows = found if statement is _BY_KEY else _one_to_one(found)
             hooked = await _apply(tx, rows) if rows else 0
