@@ -5,7 +5,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from onesixty.storage.database import _SESSION, OUTAGES, Connection, Database
+from onesixty.storage.database import _SESSION, OUTAGES, Connection, Database, columns
 
 WRITE = "INSERT INTO nodes (name) VALUES ($1) RETURNING id"
 NAMES = "SELECT array_agg(name ORDER BY id) FROM nodes"
