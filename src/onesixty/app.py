@@ -24,7 +24,6 @@ from onesixty.messages.accept import Acceptor
 from onesixty.messages.dispatch import Dispatcher, ends
 from onesixty.messages.dispatch.failover import IDLE_SECONDS as FAILOVER_IDLE_SECONDS
 from onesixty.messages.dispatch.failover import Failover, Graces
-from onesixty.messages.dispatch.limiter import Limiter
 from onesixty.messages.doubt.reconcile import Reconciler
 from onesixty.messages.doubt.sweep import Sweeper
 from onesixty.messages.doubt.verdict import Policy
@@ -174,7 +173,6 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     )  # fmt: skip
     _connect(app, wake_webhooks)
     _connect_to_others(app)
-    dispatcher.limiter = Limiter(clock, lambda: keeper.book, lambda: len(node.roll.dispatching))
     graces = Graces(settings.failover_otp_seconds, settings.failover_seconds)
     app.loops = _loops(app, clock, Failover(database, clock, dispatcher, graces))
     return app
@@ -208,6 +206,7 @@ def _connect_to_others(app: App) -> None:
 
     dispatcher.call_others, dispatcher.up_elsewhere = call, lanes.up_elsewhere
     lanes.on_let_go = partial(ring.ring, bell.NODES)
+    lanes.on_departure = app.reconciler.parked  # what it had parked is for us to look at
     ring.on(bell.QUEUE, called)
     ring.on(bell.NODES, lambda _: lanes.loop.wake())
     ring.on(bell.RECORDS, lambda _: app.keeper.loop.wake())

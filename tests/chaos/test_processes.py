@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from onesixty.kit.chance import chance
 
-from .served import BINDS, HELD_MOST, Platform, running, until
+from .served import BINDS, HELD_MOST, PATIENCE_SECONDS, Platform, running, until
 
 MESSAGES = 1000
 EARLIEST, LATEST = 300, 500  # it comes after so many acknowledgements
@@ -86,7 +86,7 @@ async def test_one_is_stopped(platform: Platform) -> None:
         now = await holders(platform)
         return leaving not in now and staying in now and len(now) == 2
 
-    await until(is_replaced)
+    await until(is_replaced, 2 * PATIENCE_SECONDS)
     assert (await load)[202] == MESSAGES
     assert (await platform.check(await platform.come_to_rest())).keys() == {"delivered"}
     assert await platform.doubted() == before

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from on_file import OnFile
+from onesixty.messages import inbound
 from onesixty.messages.inbound import INBOX_MOST, PARTS_WAIT
 from onesixty.sms.alphabet import Encoding
 from onesixty.sms.reassembly import GAP, Fragment
@@ -174,3 +175,17 @@ async def test_beyond_the_inbox_the_carrier_is_asked_to_come_again(walk: Walk) -
     walk.carrier.say(*["x"] * (INBOX_MOST + 2))
     assert walk.carrier.acknowledged == [False] * 2
     await walk.inbound.gatherer.stop()
+
+
+async def test_parts_that_come_to_two_processes(walk: Walk) -> None:
+    """A part that comes while another process is still storing the other one finds it."""
+    first = inbound.Inbound(
+        walk.carrier.number, "+447700900999", "+447700900111", part(1, "<1>", total=2),
+        walk.clock.now(), lambda stored: None,
+    )  # fmt: skip
+    async with walk.database.write() as tx:
+        await tx.execute("SELECT pg_advisory_xact_lock($1)", inbound._LOCK)
+        await tx.execute(inbound._KEEP_PARTS, *zip(inbound._part_row(first), strict=True))
+        walk.carrier.say(part(2, "<2>", total=2))
+        await somebody_waits(tx)
+    assert await bodies(walk) == ["<1><2>"]

@@ -9,7 +9,9 @@ import pytest
 from on_file import OnFile
 from onesixty.kit import chance
 from onesixty.kit.secrets import Sealer
-from onesixty.messages.lanes import LaneKeeper
+from onesixty.messages.lanes import CUT_OFF_SECONDS, LaneKeeper
+from onesixty.nodes import standing
+from onesixty.nodes.node import Node
 from onesixty.records import carriers
 
 from .scripted import PATIENCE_SECONDS
@@ -159,3 +161,80 @@ async def test_carriers_that_are_one_account_are_known(
     ]
     await follow(walk, lanes)
     assert lanes.one_account() == {one: [two], two: [one]}
+
+
+async def test_sessions_are_shared_with_a_newcomer(
+    walk: Walk, lanes: LaneKeeper, on_file: OnFile
+) -> None:
+    """A process that joins gets half of the binds, and of the carriers with one session; when it
+    is gone all come back.
+    """
+    smsc = {"host": "127.0.0.1", "port": 1, "system_id": "acme", "binds": 4}
+    number = await on_file.carrier(walk.account, kind="smpp", settings=smsc)
+    await follow(walk, lanes)
+    carrier = walk.dispatcher.lanes[number].carrier
+    assert len(carrier.state()["binds"]) == 4
+    let_go: list[str] = []
+    lanes.on_let_go = lambda: let_go.append("slots")
+    other = await Node.register(walk.database.url, "other")
+    await lanes.run_once()
+    assert walk.dispatcher.lanes[number].carrier is carrier
+    assert len(carrier.state()["binds"]) == 2
+    assert len(walk.dispatcher.lanes) == 2  # one of the two with a single session is handed over
+    assert let_go
+    free = {(number, slot) for slot in range(4)} - walk.node.slots
+    assert await other.take(free) == free
+    await lanes.run_once()
+    assert len(carrier.state()["binds"]) == 2
+    await other.leave()
+    await lanes.run_once()
+    assert len(carrier.state()["binds"]) == 4
+    assert len(walk.dispatcher.lanes) == 3
+
+
+async def test_a_carrier_that_another_process_has(walk: Walk, lanes: LaneKeeper) -> None:
+    """Its state is what the other process told, and it is up for routes; nobody tells it twice."""
+    other = await Node.register(walk.database.url, "other")
+    await lanes.run_once()
+    (number,) = {walk.carrier.number, walk.sandbox} - set(walk.dispatcher.lanes)
+    walk.dispatcher.up_elsewhere = lanes.up_elsewhere
+    assert not walk.dispatcher.is_up(number)
+    await standing.tell(walk.database, other.number, {number: {"status": "up", "window": 3}})
+    await lanes.run_once()
+    assert walk.dispatcher.is_up(number)
+    assert lanes.states()[number] == {"status": "up", "window": 3}
+    before = await told(walk)
+    lanes.changed(number, True)
+    await lanes.run_once()
+    assert await told(walk) == before
+    await other.leave()
+    await lanes.run_once()
+    assert lanes.states()[number]["status"] == "up"
+    assert number in walk.dispatcher.lanes
+
+
+async def test_who_is_cut_off_lets_go(walk: Walk, lanes: LaneKeeper) -> None:
+    """Without the database for long a process ends its sessions: others may have taken them."""
+    other = await Node.register(walk.database.url, "other")
+    await lanes.run_once()
+    await walk.node._connection.close()
+    walk.node._url = "postgresql:///nowhere?host=/nowhere"
+    await lanes.run_once()
+    assert walk.dispatcher.lanes
+    await walk.clock.advance(CUT_OFF_SECONDS + 1)
+    await lanes.run_once()
+    assert walk.dispatcher.lanes == {}
+    walk.node._url = walk.database.url
+    await lanes.run_once()
+    assert walk.dispatcher.lanes
+    await other.leave()
+
+
+async def test_the_work_goes_to_who_stays(walk: Walk, lanes: LaneKeeper) -> None:
+    """A process that stops leaves its sessions to the others before it is gone."""
+    other = await Node.register(walk.database.url, "other")
+    await lanes.stop(0.0)
+    assert (await other.look()).dispatching == (other.number,)
+    slots = {(walk.sandbox, 0), (walk.carrier.number, 0)}
+    assert await other.take(slots) == slots
+    await other.leave()

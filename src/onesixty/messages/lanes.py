@@ -65,6 +65,7 @@ class LaneKeeper:
         self._seen_at = self._clock.monotonic()  # when the node was last looked at
         self.is_stopping = False  # then nothing is taken any more
         self.on_let_go: Callable[[], None] = lambda: None  # sessions are free for another process
+        self.on_departure: Callable[[], None] = lambda: None  # a process is no longer there
         self.loop = Loop("lanes", self.run_once, self._clock, idle_seconds=IDLE_SECONDS)
 
     async def run_once(self) -> bool:
@@ -130,6 +131,7 @@ class LaneKeeper:
 
     async def _look(self) -> bool:
         """Look who is there; False when the database does not say."""
+        before = self._node.roll.all
         try:
             await self._node.look()
         except OUTAGES as error:
@@ -141,6 +143,8 @@ class LaneKeeper:
                 await asyncio.gather(*(self._close(one, HANDOVER_SECONDS) for one in self._running))
             return False
         self._seen_at = self._clock.monotonic()
+        if set(before) - set(self._node.roll.all):
+            self.on_departure()
         return True
 
     def _share(self, wanted: Iterable[CarrierRecord]) -> set[Slot]:
