@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from onesixty.settings import PREFIX, SettingError, Settings, load, table
+from onesixty.settings import PREFIX, SettingError, Settings, load, seconds_or_never, table
 
 KEY = "os_live_0123456789abcdef"
 
@@ -72,6 +72,13 @@ def test_words_for_false(text: str, config: Path) -> None:
     assert load({"ONESIXTY_ALLOW_PRIVATE_URLS": text}, config).allow_private_urls is False
 
 
+def test_seconds_or_never() -> None:
+    """How long a doubt lasts is given in seconds, or as the word for not at all."""
+    assert seconds_or_never("uncertain_otp", load({}).uncertain_otp) == 5.0
+    assert seconds_or_never("uncertain_otp", "2.5") == 2.5
+    assert seconds_or_never("uncertain_otp", "Never") is None
+
+
 def test_a_toml_file(config: Path) -> None:
     """The file has the names in lower case, with values of TOML's own types."""
     assert load({}, config) == Settings(
@@ -128,6 +135,10 @@ def test_an_unknown_name_given() -> None:
         ("LOG_LEVEL", "loud"),
         ("DATABASE_CONNECTIONS", "3"),
         ("DATABASE_CONNECTIONS", "many"),
+        ("UNCERTAIN_OTP", "soon"),
+        ("UNCERTAIN_MARKETING", "-1"),
+        ("UNCERTAIN_EMERGENCY", "nan"),
+        ("GRACE_SECONDS", "-1"),
         ("BOOTSTRAP_KEY", "secret"),
         ("BOOTSTRAP_KEY", "os_live_short"),
         ("BOOTSTRAP_KEY", "sk_live_0123456789abcdef"),

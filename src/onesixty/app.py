@@ -33,13 +33,14 @@ from onesixty.messages.lanes import DRAIN_SECONDS, LaneKeeper
 from onesixty.messages.leases import LeaseBook
 from onesixty.messages.receive import Receiver
 from onesixty.messages.settle import Settler
+from onesixty.messages.types import Category
 from onesixty.nodes import bell
 from onesixty.nodes.bell import Bell
 from onesixty.nodes.node import Node
 from onesixty.records import accounts, carriers, idempotency
 from onesixty.records.bootstrap import prepare
 from onesixty.records.snapshot import SnapshotKeeper
-from onesixty.settings import Settings
+from onesixty.settings import Settings, seconds_or_never
 from onesixty.storage import partitions
 from onesixty.storage.database import OUTAGES, Database
 
@@ -147,7 +148,7 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     receiver = Receiver(database, clock, settler.gatherer.caught_up)
     inbound = InboundReceiver(database, clock, keeper)
     reconciler = Reconciler(database, clock, node.number, book)
-    sweeper = Sweeper(database, clock, Policy())
+    sweeper = Sweeper(database, clock, _policy(settings))
     options = DeliverOptions(allow_private=settings.allow_private_urls)
     deliverer = Deliverer(database, keeper, sealer, clock, luck, options)
     wake_webhooks = deliverer.wake if role in NOTIFYING else partial(ring.ring, bell.WEBHOOKS)
@@ -176,6 +177,16 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     graces = Graces(settings.failover_otp_seconds, settings.failover_seconds)
     app.loops = _loops(app, clock, Failover(database, clock, dispatcher, graces))
     return app
+
+
+def _policy(settings: Settings) -> Policy:
+    seconds = {
+        category: getattr(settings, f"uncertain_{category.name.lower()}") for category in Category
+    }
+    return Policy(
+        {one: seconds_or_never(one.name, text) for one, text in seconds.items()},
+        timedelta(seconds=settings.grace_seconds),
+    )
 
 
 def _connect(app: App, wake_webhooks: Callable[[], None]) -> None:

@@ -69,6 +69,19 @@ class Settings:
         " next one.",
     )
     failover_seconds: float = _setting(30.0, "The same for messages of the other categories.")
+    uncertain_otp: str = _setting(
+        "5",
+        "Seconds without a sign after which an otp message that its carrier never answered is sent"
+        " once more, or never.",
+    )
+    uncertain_transactional: str = _setting("60", "The same for transactional messages.")
+    uncertain_emergency: str = _setting("60", "The same for emergency messages.")
+    uncertain_marketing: str = _setting("never", "The same for marketing messages.")
+    grace_seconds: float = _setting(
+        3600.0,
+        "How long the carrier's word is waited for beyond the validity of a message; then it ends"
+        " as expired, with no_answer or no_receipt.",
+    )
     stop_seconds: float = _setting(30.0, "Time to finish what is in flight when asked to stop.")
     log_level: str = _setting("info", "debug, info, warning or error.")
     log_json: bool = _setting(False, "Write the log as JSON lines.")
@@ -95,6 +108,19 @@ def load(environment: Mapping[str, str], config: Path | None = None, **given: An
     )
     _check(settings)
     return settings
+
+
+def seconds_or_never(name: str, text: str) -> float | None:
+    """What such a setting says: seconds, or None for "never". Raises SettingError."""
+    if text.lower() == "never":
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 86_400:
+        raise SettingError(f"ONESIXTY_{name.upper()}={text} is neither 0 to 86400 nor never")
+    return seconds
 
 
 def table() -> list[tuple[str, str, str, str]]:
@@ -158,7 +184,9 @@ def _check(settings: Settings) -> None:
         raise SettingError("ONESIXTY_LOG_LEVEL is debug, info, warning or error")
     if not 0 < settings.stop_seconds < 3600:
         raise SettingError("ONESIXTY_STOP_SECONDS is more than 0 and less than 3600")
-    for name in ("failover_otp_seconds", "failover_seconds"):
+    for name in ("otp", "transactional", "emergency", "marketing"):
+        seconds_or_never(f"uncertain_{name}", getattr(settings, f"uncertain_{name}"))
+    for name in ("failover_otp_seconds", "failover_seconds", "grace_seconds"):
         if not getattr(settings, name) >= 0:
             raise SettingError(f"ONESIXTY_{name.upper()} is 0 or more")
     if not 1 <= settings.processes <= 256:

@@ -148,6 +148,22 @@ async def test_an_outcome_after_the_rescue_counts(walk: Walk) -> None:
     await other.close()
 
 
+async def test_a_carrier_that_never_reports_is_given_up(walk: Walk) -> None:
+    """What a carrier of a live process keeps for ever is uncertain, and may be answered late."""
+    message = await walk.send(LONG)
+    await walk.clock.advance(leases.HELD_MOST.total_seconds() - 60)
+    await walk.reconciler.run_once()
+    assert await walk.status(message) == "sending"
+    await walk.clock.advance(120)
+    await walk.reconciler.run_once()
+    assert await walk.told(message) == ["queued", "uncertain"]
+    assert (await walk.count("leases"), await walk.count("doubts")) == (0, 1)
+    walk.carrier.accept(*walk.carrier.taken)
+    await walk.settled()
+    assert await walk.told(message) == ["queued", "uncertain", "sent"]
+    assert (walk.lane_of(walk.carrier)._held, len(walk.leases)) == (0, 0)
+
+
 async def test_all_may_rescue_at_once(walk: Walk) -> None:
     """Several processes that find the same death make its messages uncertain once."""
     dead = await born(walk)

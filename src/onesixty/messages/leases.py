@@ -14,9 +14,13 @@ from onesixty.kit import ids, metrics
 from onesixty.messages import store
 from onesixty.messages.states import Cause, Status, sql_next, sql_set
 from onesixty.nodes.node import LOCK_SPACE
-from onesixty.storage.database import Database
+from onesixty.storage.database import Connection, Database
 
+_ALL = UUID(int=2**128 - 1)
 _OUT = sql_set((Status.SENDING, Status.RESENDING))
+# Longer than any carrier may take, and than anything waits in a lane: a carrier that has not
+# reported by then never will.
+HELD_MOST = timedelta(hours=1)
 ORPHAN_AGE = timedelta(seconds=5)  # more than the clock may be set back
 
 
@@ -73,9 +77,9 @@ WITH lost AS (
     SELECT m.account_id, m.message_id, to_timestamp(
         ('x' || left(replace(lease.id::text, '-', ''), 12))::bit(48)::bigint / 1000.0) AS leased_at
     FROM leases lease, unnest(lease.account_ids, lease.message_ids) AS m(account_id, message_id)
-    WHERE lease.node_id = $1
+    WHERE lease.node_id = $1 AND lease.id < $3
 ), released AS (
-    DELETE FROM leases WHERE node_id = $1
+    DELETE FROM leases WHERE node_id = $1 AND id < $3
 ), moved AS (
     UPDATE messages m SET status = {sql_next("m.status", str(int(Cause.LEFT_UNKNOWN)))},
         sequence = m.sequence + (m.status = {Status.SENDING})::int, attempts = m.attempts + 1
@@ -155,10 +159,24 @@ async def rescue(database: Database, own_number: int, now: datetime) -> int:
             )
             if alive:
                 continue
-            lost = await tx.fetch(_RESCUE, number, now)
-            if told := [row for row in lost if row["type"] == Status.UNCERTAIN]:
-                await store.note(tx, told, now)
+            lost = await _doubt(tx, number, now, _ALL)
             await tx.execute("DELETE FROM nodes WHERE id = $1", number)
-            total += len(lost)
+            total += lost
     metrics.rescued.inc(total)
     return total
+
+
+async def give_up(database: Database, own_number: int, now: datetime) -> int:
+    """Make uncertain what a carrier of this process has had for too long; return how many.
+
+    Should it report after all, that counts as a late answer.
+    """
+    async with database.write() as tx:
+        return await _doubt(tx, own_number, now, ids.first_at(now - HELD_MOST))
+
+
+async def _doubt(tx: Connection, node_number: int, now: datetime, before: UUID) -> int:
+    lost = await tx.fetch(_RESCUE, node_number, now, before)
+    if told := [row for row in lost if row["type"] == Status.UNCERTAIN]:
+        await store.note(tx, told, now)
+    return len(lost)

@@ -92,8 +92,9 @@ class Reconciler:
     async def _rescue(self) -> None:
         now = self._clock.now()
         rescued = await leases.rescue(self._database, self._node_number, now)
-        if rescued:
-            _log.warning("reconcile.rescued", messages=rescued)
+        silent = await leases.give_up(self._database, self._node_number, now)
+        if rescued or silent:
+            _log.warning("reconcile.rescued", messages=rescued, unreported=silent)
             self.parked()
             self.wake_webhooks()
         orphans = await leases.requeue_orphans(self._database, self._node_number, self._book, now)
