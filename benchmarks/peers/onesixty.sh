@@ -1,16 +1,17 @@
 #!/bin/bash
 # Onesixty as a user starts it: `onesixty serve` with its embedded PostgreSQL, whose CPU and memory count too.
-# VARIANT: a name; each has its own data. `end` stops it like `stop` and keeps the data, for `restart`.
+# VARIANT: a name, each with its own data; a number is also that of its processes, and of the binds of each carrier. `end` stops it like `stop` and keeps the data, for `restart`.
 # Peers ask for a receipt with each message, Onesixty with each carrier: senders "bench" and "receipts" take two carriers.
 . "$(dirname "$0")/lib.sh"
 RUN=$BENCH_TMP/onesixty${VARIANT:+-$VARIANT}; DATA=$RUN/data
 export HTTP=${HTTP_PORT:-21160}
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 BIN=$ROOT/.venv/bin
+case $VARIANT in [1-9]|[1-9][0-9]) PROCESSES=$VARIANT ;; *) PROCESSES=1 ;; esac
 export ONESIXTY_BOOTSTRAP_KEY=os_live_benchbenchbenchbench ONESIXTY_ALLOW_PRIVATE_URLS=true ONESIXTY_LOG_LEVEL=warning
 
 boot() {
-    spawn server "$BIN/onesixty" serve --port $HTTP --data-dir "$DATA"
+    spawn server "$BIN/onesixty" serve --port $HTTP --data-dir "$DATA" --processes $PROCESSES
     for _ in $(seq 300); do
         api GET /readyz >/dev/null 2>&1 && return
         kill -0 "$(cat "$RUN/server.pid")" 2>/dev/null || break
@@ -34,7 +35,7 @@ P
 }
 
 provision() {
-    local name smpp="\"host\": \"127.0.0.1\", \"port\": $SMSC_PORT, \"system_id\": \"bench\", \"password\": \"bench\", \"window\": 1000"
+    local name smpp="\"host\": \"127.0.0.1\", \"port\": $SMSC_PORT, \"system_id\": \"bench\", \"password\": \"bench\", \"window\": 1000, \"binds\": $PROCESSES"
     api POST /v1/carriers "{\"name\": \"bench\", \"kind\": \"smpp\", \"settings\": {$smpp, \"receipts\": false}}" &&
     api POST /v1/carriers "{\"name\": \"receipts\", \"kind\": \"smpp\", \"settings\": {$smpp, \"receipts\": true}}" &&
     for name in bench receipts; do
@@ -52,6 +53,12 @@ from onesixty.storage import embedded
 embedded.discard(embedded.start(Path(sys.argv[1])))
 P
     rm -rf "$DATA"
+}
+
+# The server and its workers.
+served() {
+    local p
+    for p in $(live_pids server); do echo "$p"; ps -o pid= --ppid "$p"; done
 }
 
 postmaster() {
@@ -78,8 +85,8 @@ start)
 restart) boot ;;
 stop) stop_pid server TERM 40; discard ;;
 end) stop_pid server TERM 40 ;;
-pids) live_pids server; postmaster ;;
-corepids) live_pids server ;;
-kill9) for p in $(live_pids server); do kill -KILL "$p"; done; rm -f "$RUN/server.pid" ;;
+pids) served; postmaster ;;
+corepids) served ;;
+kill9) for p in $(served); do kill -KILL "$p"; done; rm -f "$RUN/server.pid" ;;
 *) die "usage: $0 setup|info|start|stop|end|pids|corepids|kill9|restart" ;;
 esac
