@@ -1,6 +1,7 @@
 """The statements of the walk fit the schema, and young tables do not spoil their plans."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from types import ModuleType
 from typing import Any
 
@@ -8,6 +9,8 @@ import orjson
 import pytest
 
 from onesixty.features.webhooks import feed, outbox
+from onesixty.kit import ids
+from onesixty.kit.clock import SystemClock
 from onesixty.messages import (
     inbound,
     leases,
@@ -17,6 +20,7 @@ from onesixty.messages import (
 )
 from onesixty.messages.dispatch import claim, ends, failover
 from onesixty.messages.doubt import reconcile, sweep
+from onesixty.storage import partitions
 from onesixty.storage.database import Connection, Database
 
 ROOMS = (claim, ends, failover, inbound, leases, outbox, receive, reconcile, settle, store, sweep)
@@ -69,13 +73,17 @@ async def test_statements_fit_the_schema(database: Database, name: str) -> None:
 
 
 async def generic_plan(connection: Connection, statement: str) -> dict[str, Any]:
-    """The plan that a session keeps for a statement, whatever its arguments."""
+    """The plan that a session keeps for a statement, whatever its arguments.
+
+    Ids are of this moment: bounds on ids keep the part of a table that holds it.
+    """
     await connection.execute(f"PREPARE planned AS {statement}")
-    parameters = await connection.fetchval(
-        "SELECT cardinality(parameter_types) FROM pg_prepared_statements WHERE name = 'planned'"
+    types = await connection.fetchval(
+        "SELECT parameter_types::text[] FROM pg_prepared_statements WHERE name = 'planned'"
     )
-    nothing = ", ".join(["NULL"] * parameters)
-    found = await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE planned({nothing})")
+    now = f"'{ids.uuid7()}'"
+    values = ", ".join(now if one == "uuid" else "NULL" for one in types)
+    found = await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE planned({values})")
     plan: dict[str, Any] = orjson.loads(found)[0]["Plan"]
     return plan
 
@@ -135,6 +143,17 @@ async def test_tables_known_to_be_empty_are_not_scanned(database: Database, name
         await connection.execute("ANALYZE")
         plan = await generic_plan(connection, PLANNED[name])
     assert scans(plan) == []
+
+
+@pytest.mark.parametrize("name", ["receive.APPLY", "receive.MATCH", "settle.SETTLE"])
+async def test_months_without_the_batch_are_not_opened(database: Database, name: str) -> None:
+    """Where the ids of a batch are known beforehand, other parts of a table cost nothing."""
+    async with database.read() as connection:
+        await partitions.ensure(connection, SystemClock().now() - timedelta(days=60), 1)
+        plan = await generic_plan(connection, PLANNED[name])
+    appends = [node for node in nodes(plan) if node["Node Type"] == "Append" and reads_large(node)]
+    assert all("Subplans Removed" in node for node in appends)
+    assert appends
 
 
 @pytest.mark.parametrize("name", ["outbox.SETTLE", "settle.SETTLE"])
