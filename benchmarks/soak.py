@@ -1,9 +1,9 @@
 """Whether memory stays what it is under load: `python benchmarks/soak.py --minutes 30`.
 
-Half of what the server can do, with receipts and webhooks, for that long. After the warm-up a line
-is fitted to the memory of the server and to what PostgreSQL's processes have of their own; it exits
-with 1 when one of them rises, or when a message is lost or sent twice. PostgreSQL's shared buffers
-are shown apart: they fill up to their fixed size and stay there. Needs what `peers/run.py` needs.
+Half of what the server can do, with receipts and webhooks, for that long. Exits with 1 when the
+server, or what PostgreSQL's processes have of their own, takes more at the end than after the
+warm-up, or when a message is lost or sent twice. PostgreSQL's shared buffers are shown apart: they
+fill up to their fixed size and stay there. Needs what `peers/run.py` needs.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from _cpu import Footprint, footprints
 
 SLICE_SECONDS: Final = 30  # of load; then all is waited for and memory is read
 WARM_UP: Final = 1 / 3  # of the time: pools, caches and plans fill
-RISE_MOST: Final = 0.05  # of the fitted line, from its first to its last point
+RISE_MOST: Final = 0.05  # from the first third after the warm-up to the last one
 NOTHING: Final = Footprint(0.0, 0.0)
 
 Sample = tuple[float, dict[str, Footprint]]  # minutes from the start, memory by program
@@ -72,16 +72,19 @@ def _show(sample: Sample, seen: Seen) -> None:
 
 
 def _is_flat(samples: list[Sample]) -> bool:
-    later = samples[int(len(samples) * WARM_UP) :]
-    if len(later) < 3:
+    """Whether no program holds more at the end than after the warm-up.
+
+    Medians, since sweeps of the database take and give back some memory now and then.
+    """
+    later = [held for _, held in samples[int(len(samples) * WARM_UP) :]]
+    third = len(later) // 3
+    if not third:
         print("too short to see a trend")
         return False
     flat = True
-    times = [minutes for minutes, _ in later]
-    for name in later[0][1]:
-        values = [held.get(name, NOTHING).own_mb for _, held in later]
-        slope, start = statistics.linear_regression(times, values)
-        first, last = start + slope * times[0], start + slope * times[-1]
+    for name in later[0]:
+        values = [held.get(name, NOTHING).own_mb for held in later]
+        first, last = statistics.median(values[:third]), statistics.median(values[-third:])
         rises = last > first * (1 + RISE_MOST)
         flat &= not rises
         print(f"{name}: {first:,.1f} to {last:,.1f} MB, {'RISES' if rises else 'flat'}")
