@@ -24,6 +24,7 @@ from onesixty.messages.accept import Acceptor
 from onesixty.messages.dispatch import Dispatcher, ends
 from onesixty.messages.dispatch.failover import IDLE_SECONDS as FAILOVER_IDLE_SECONDS
 from onesixty.messages.dispatch.failover import Failover, Graces
+from onesixty.messages.dispatch.limiter import Limiter
 from onesixty.messages.doubt.reconcile import Reconciler
 from onesixty.messages.doubt.sweep import Sweeper
 from onesixty.messages.doubt.verdict import Policy
@@ -174,6 +175,7 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     )  # fmt: skip
     _connect(app, wake_webhooks)
     _connect_to_others(app)
+    dispatcher.limiter = Limiter(clock, lambda: keeper.book, node.dispatching)
     graces = Graces(settings.failover_otp_seconds, settings.failover_seconds)
     app.loops = _loops(app, clock, Failover(database, clock, dispatcher, graces))
     return app

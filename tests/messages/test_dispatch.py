@@ -8,6 +8,7 @@ from on_file import OnFile
 from onesixty.carriers.contract import OutcomeKind
 from onesixty.kit.chance import Chance
 from onesixty.messages.dispatch.breaker import COOL_FIRST_SECONDS, RUN
+from onesixty.messages.dispatch.rates import Rate
 from onesixty.messages.types import Category, Message, SendRequest
 from onesixty.storage.database import OUTAGES
 
@@ -360,7 +361,7 @@ async def test_a_rate_is_kept(walk: Walk) -> None:
     """With eight segments a second allowed no second sees more, and no time is lost."""
     lane = walk.lane_of(walk.carrier)
     await waiting(walk, *(f"{n}" for n in range(60)))
-    lane.limit(8)
+    lane.limit(Rate(8))
     walk.carrier.up = True
     counts = []
     for _ in range(40):

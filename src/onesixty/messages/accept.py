@@ -25,7 +25,7 @@ from onesixty.messages import screen, store
 from onesixty.messages.handover import Handover, Storing
 from onesixty.messages.states import Status
 from onesixty.messages.types import Caller, Direction, Message, Refusal, SendRequest
-from onesixty.records import idempotency, routes
+from onesixty.records import idempotency, limits, routes
 from onesixty.records.snapshot import Snapshot, SnapshotKeeper
 from onesixty.storage.database import Connection, Database
 
@@ -308,6 +308,8 @@ def _route(book: Snapshot, message: Message, country: str | None, pick: Pick) ->
         )
     message.route_id, message.carrier_id = chosen.route_id or None, chosen.carrier_id
     message.fallbacks = list(chosen.fallbacks)
+    if not message.test:
+        message.flow = limits.flow_of(book, message.account_id, message.sender, country)
     if message.send_at:
         message.status = Status.SCHEDULED
     return message

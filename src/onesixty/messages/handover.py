@@ -70,9 +70,9 @@ class Storing:
         self._hooked = 0
         reserve = handover.lanes.reserve
         for message in messages:
-            if message.status is Status.QUEUED and reserve(
-                message.carrier_id or 0, message.category
-            ):
+            # What a limit holds back waits in the queue: only a claim knows what is left of it.
+            free = message.status is Status.QUEUED and message.flow is None
+            if free and reserve(message.carrier_id or 0, message.category):
                 message.status = Status.SENDING
 
     def __enter__(self) -> Self:

@@ -17,6 +17,7 @@ from onesixty.kit.chance import Chance
 from onesixty.kit.loops import Loop
 from onesixty.kit.secrets import Sealer, SealError
 from onesixty.messages.dispatch import Dispatcher
+from onesixty.messages.dispatch.rates import Rate
 from onesixty.nodes import standing
 from onesixty.nodes.node import Node
 from onesixty.nodes.slots import Slot, share_out
@@ -211,8 +212,8 @@ class LaneKeeper:
         if record is running.record:
             return
         lane = self._dispatcher.lanes[record.id]
-        if record.rate_per_second != running.record.rate_per_second:
-            lane.limit(_rate(record, running.sessions))
+        if (rate := _rate(record, running.sessions)) != _rate(running.record, running.sessions):
+            lane.limit(rate)
         lane.paused = record.paused
         running.record = record
         lane.on_room()
@@ -273,11 +274,12 @@ def _sessions(record: CarrierRecord) -> int:
     return int(record.settings.get(spec.sessions, default))
 
 
-def _rate(record: CarrierRecord, sessions: int) -> Any:
+def _rate(record: CarrierRecord, sessions: int) -> Rate | None:
     """This process's share of the carrier's rate; None for no limit."""
     if record.rate_per_second is None:
         return None
-    return record.rate_per_second * sessions / _sessions(record)
+    share = sessions / _sessions(record)
+    return Rate(record.rate_per_second * share, record.burst and record.burst * share)
 
 
 def _needs_reopening(old: CarrierRecord, new: CarrierRecord) -> bool:

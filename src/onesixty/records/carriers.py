@@ -16,7 +16,7 @@ SANDBOX: Final = "sandbox"  # the first account's: messages of test keys go ther
 _LARGEST: Final = 2**53  # what every JSON reader keeps exact; not-a-number and infinity fail too
 _COLUMNS = (
     "id, public_id, account_id, name, kind, settings, secrets, enabled, paused, rate_per_second,"
-    " created_at, updated_at"
+    " burst, created_at, updated_at"
 )
 
 
@@ -61,14 +61,14 @@ def secrets_of(sealed: bytes | None, sealer: Sealer) -> dict[str, Any]:
 
 
 async def create(tx: Connection, sealer: Sealer, account_id: int, fields: dict[str, Any]) -> int:
-    """Store a carrier: name, kind, settings, secrets, enabled, rate_per_second.
+    """Store a carrier: name, kind, settings, secrets, enabled, rate_per_second, burst.
 
     Raises Problem `conflict` for a taken name.
     """
     identifier: int | None = await tx.fetchval(
         "INSERT INTO carriers"
-        " (public_id, account_id, name, kind, settings, secrets, enabled, rate_per_second)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+        " (public_id, account_id, name, kind, settings, secrets, enabled, rate_per_second, burst)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
         " ON CONFLICT (account_id, name) WHERE removed_at IS NULL DO NOTHING RETURNING id",
         ids.uuid7(),
         account_id,
@@ -78,6 +78,7 @@ async def create(tx: Connection, sealer: Sealer, account_id: int, fields: dict[s
         _sealed(fields["secrets"], sealer),
         fields.get("enabled", True),
         fields.get("rate_per_second"),
+        fields.get("burst"),
     )
     if identifier is None:
         detail = f"there is a carrier named {fields['name']} already"
@@ -86,7 +87,7 @@ async def create(tx: Connection, sealer: Sealer, account_id: int, fields: dict[s
 
 
 async def update(tx: Connection, sealer: Sealer, row: Any, changes: dict[str, Any]) -> None:
-    """Change a carrier's row: any of settings, secrets, enabled, paused and rate_per_second.
+    """Change a carrier's row: any of settings, secrets, enabled, paused, rate_per_second, burst.
 
     Secrets that are the same stay sealed as they are: a running carrier reconnects at a change.
     """
@@ -96,13 +97,14 @@ async def update(tx: Connection, sealer: Sealer, row: Any, changes: dict[str, An
         fields["secrets"] = row["secrets"] if same else _sealed(changes["secrets"], sealer)
     await tx.execute(
         "UPDATE carriers SET settings = $2, secrets = $3, enabled = $4, paused = $5,"
-        " rate_per_second = $6, updated_at = now() WHERE id = $1",
+        " rate_per_second = $6, burst = $7, updated_at = now() WHERE id = $1",
         row["id"],
         fields["settings"],
         fields["secrets"],
         fields["enabled"],
         fields["paused"],
         fields["rate_per_second"],
+        fields["burst"],
     )
 
 

@@ -17,6 +17,8 @@ SCOPES: Final[dict[str, str]] = {
     "carriers:read": "See carriers and their live state.",
     "routes:write": "Add, change and remove routes.",
     "routes:read": "See routes.",
+    "limits:write": "Set, change and remove limits.",
+    "limits:read": "See limits.",
     "webhooks:write": "Add, change, test and replay webhooks.",
     "webhooks:read": "See webhooks and their deliveries.",
     "keys:write": "Make and revoke API keys of the account.",

@@ -5,7 +5,7 @@ It is at most about a second old.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -60,6 +60,7 @@ class CarrierRecord:
     paused: bool
     rate_per_second: int | None
     updated_at: datetime
+    burst: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,18 @@ class RouteRecord:
     match: Mapping[str, tuple[str, ...]]
     strategy: str  # "priority" or "weighted"
     carriers: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LimitRecord:
+    """How fast an account and those below it may send."""
+
+    id: int
+    account_id: int  # whose limit it is
+    kind: str  # records/limits.KINDS
+    value: str
+    rate_per_second: float  # segments
+    burst: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +122,7 @@ class Snapshot:
     carriers: Mapping[int, CarrierRecord]
     routes: Mapping[int, tuple[RouteRecord, ...]]  # by account, in their order
     endpoints: Mapping[int, Endpoint]
+    limits: Mapping[int, tuple[LimitRecord, ...]] = field(default_factory=dict)  # by account
 
 
 class SnapshotKeeper:
@@ -184,7 +198,7 @@ async def load(connection: Connection) -> Snapshot:
     )
     carriers = await connection.fetch(
         "SELECT id, public_id, account_id, name, kind, settings, secrets, enabled, paused,"
-        " rate_per_second, updated_at FROM carriers WHERE removed_at IS NULL ORDER BY id"
+        " rate_per_second, burst, updated_at FROM carriers WHERE removed_at IS NULL ORDER BY id"
     )
     endpoints = await connection.fetch(
         "SELECT id, public_id, account_id, url, event_mask, secret, old_secret, old_secret_until,"
@@ -207,7 +221,18 @@ async def load(connection: Connection) -> Snapshot:
         carriers={row["id"]: CarrierRecord(**row) for row in carriers},
         routes=await _routes(connection),
         endpoints={row["id"]: Endpoint(**row) for row in endpoints},
+        limits=await _limits(connection),
     )
+
+
+async def _limits(connection: Connection) -> dict[int, tuple[LimitRecord, ...]]:
+    rows = await connection.fetch(
+        "SELECT id, account_id, kind, value, rate_per_second, burst FROM limits ORDER BY id"
+    )
+    found: dict[int, list[LimitRecord]] = {}
+    for row in rows:
+        found.setdefault(row["account_id"], []).append(LimitRecord(**row))
+    return {account_id: tuple(some) for account_id, some in found.items()}
 
 
 async def _routes(connection: Connection) -> dict[int, tuple[RouteRecord, ...]]:

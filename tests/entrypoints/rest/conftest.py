@@ -17,11 +17,11 @@ from psycopg.sql import SQL, Identifier
 from messages.walk import Walk
 from on_file import OnFile
 from onesixty.entrypoints.rest import (
-    accounts,
+    access,
     answers,
     carriers,
     health,
-    keys,
+    limits,
     lookup,
     problem_pages,
     routes,
@@ -35,7 +35,7 @@ from onesixty.storage.database import Database
 
 from .door import Door, listening
 
-RESOURCES = (carriers, routes, keys, accounts, lookup, health, problem_pages)
+RESOURCES = (carriers, routes, limits, access, lookup, health, problem_pages)
 
 
 @pytest.fixture(scope="package")
@@ -55,7 +55,7 @@ async def records(shared_url: str) -> AsyncIterator[Database]:
     """A pool on the shared database, without accounts."""
     database = await Database.open(shared_url, connections=2)
     async with database.write() as tx:
-        for table in ("routes", "carriers", "api_keys", "idempotency_keys", "accounts"):
+        for table in ("limits", "routes", "carriers", "api_keys", "idempotency_keys", "accounts"):
             await tx.execute(f"DELETE FROM {table}")
     yield database
     await database.close()

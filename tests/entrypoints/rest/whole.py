@@ -105,6 +105,7 @@ async def _fill(api: Api) -> None:
         ("webhook_id", "/v1/webhooks", webhook),
         ("key_id", "/v1/keys", {"name": "another", "scopes": ["*"]}),
         ("account_id", "/v1/accounts", {"name": "below"}),
+        ("limit_id", "/v1/limits", {"kind": "country", "value": "FR", "rate_per_second": 9}),
     ]
     await api.make("/v1/routes", {"name": "all", "carriers": [{"carrier": "sandbox"}]})
     for name, path, body in made:

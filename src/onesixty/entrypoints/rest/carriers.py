@@ -49,6 +49,15 @@ Rate = Annotated[
     int | None,
     Field(ge=1, le=100_000, description="Segments a second at most; null leaves it to the carrier"),
 ]
+Burst = Annotated[
+    int | None,
+    Field(
+        ge=1,
+        le=100_000,
+        description="Segments that may go at once after a pause, where the rate is limited; null"
+        " for a tenth of the rate, since carriers measure in slices of a second",
+    ),
+]
 
 
 class NewCarrier(BaseModel):
@@ -61,6 +70,7 @@ class NewCarrier(BaseModel):
     settings: Settings = Field(default_factory=dict)
     enabled: bool = True
     rate_per_second: Rate = None
+    burst: Burst = None
 
 
 class CarrierChange(BaseModel):
@@ -77,6 +87,7 @@ class CarrierChange(BaseModel):
     ] = Field(default_factory=dict)
     enabled: bool = Field(default_factory=bool, description="A disabled carrier disconnects")
     rate_per_second: Rate = Field(default_factory=lambda: None)
+    burst: Burst = Field(default_factory=lambda: None)
 
 
 class Carrier(BaseModel):
@@ -90,6 +101,7 @@ class Carrier(BaseModel):
     enabled: bool
     paused: bool = Field(description="Connected, but nothing is submitted: messages wait")
     rate_per_second: int | None
+    burst: int | None
     state: dict[str, Any] = Field(
         description="Live, as this process sees it; `status` is `up` when it can send",
         examples=[{"status": "up"}],
@@ -363,6 +375,7 @@ def _shown(row: Any, context: Context) -> dict[str, Any]:
         "enabled": row["enabled"],
         "paused": row["paused"],
         "rate_per_second": row["rate_per_second"],
+        "burst": row["burst"],
         "state": _state(row, context),
         "created_at": timestamp(row["created_at"]),
         "updated_at": timestamp(row["updated_at"]),

@@ -8,13 +8,13 @@ from fastapi.openapi.utils import get_openapi
 
 from onesixty import __version__
 from onesixty.entrypoints.rest import (
-    accounts,
+    access,
     answers,
     batches,
     carriers,
     events,
     health,
-    keys,
+    limits,
     lookup,
     messages,
     problem_pages,
@@ -39,10 +39,10 @@ RESOURCES: Final = (
     messages,
     carriers,
     routes,
+    limits,
     webhooks,
     events,
-    keys,
-    accounts,
+    access,
     lookup,
     health,
     problem_pages,

@@ -10,6 +10,8 @@ import structlog
 from onesixty.carriers.contract import Carrier, Inbound, Outcome, Receipt, Submission
 from onesixty.kit.clock import Clock
 from onesixty.messages.dispatch.lane import Lane, untouched
+from onesixty.messages.dispatch.limiter import Limiter
+from onesixty.messages.dispatch.rates import Rate
 from onesixty.messages.leases import LeaseBook
 from onesixty.storage.database import Database
 
@@ -30,6 +32,7 @@ class Dispatcher:
             node_number,
         )
         self.lanes: dict[int, Lane] = {}
+        self.limiter: Limiter | None = None
         self.report: Callable[[Outcome], None] = lambda outcome: None
         self.on_receipts: Callable[[list[Receipt]], None] = lambda receipts: None
         self.on_inbound: Callable[[list[Inbound]], None] = lambda inbounds: None
@@ -39,11 +42,11 @@ class Dispatcher:
         self.call_others: Callable[[set[int]], None] = lambda carrier_ids: None
 
     async def open(
-        self, carrier_id: int, carrier: Carrier, rate_per_second: int | None, paused: bool
+        self, carrier_id: int, carrier: Carrier, rate: Rate | None, paused: bool
     ) -> None:
         """Start a carrier and its lane."""
         lane = Lane(carrier_id, carrier, self)
-        lane.limit(rate_per_second)
+        lane.limit(rate)
         lane.paused = paused
         self.lanes[carrier_id] = lane
         await carrier.start(lane)

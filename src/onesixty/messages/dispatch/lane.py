@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final, Protocol
+from uuid import UUID
 
 import structlog
 
@@ -30,16 +31,18 @@ from onesixty.kit.clock import Clock
 from onesixty.kit.loops import Loop
 from onesixty.messages.dispatch.breaker import Breaker
 from onesixty.messages.dispatch.claim import CLAIM, message
-from onesixty.messages.dispatch.rates import Bucket, Meter, Throttle
+from onesixty.messages.dispatch.limiter import Limiter
+from onesixty.messages.dispatch.rates import Bucket, Meter, Rate, Throttle
 from onesixty.messages.handover import submission
 from onesixty.messages.leases import LeaseBook
 from onesixty.messages.types import Category
-from onesixty.storage.database import Database
+from onesixty.storage.database import Database, Rows
 
 LANE_MOST: Final = 2000  # messages in memory for one carrier, whatever its window
 AHEAD: Final = 2  # windows of messages held in memory, so that a claim under way leaves no gap
 CLAIM_LEAST: Final = 0.25  # of the free places: claims are made for many at once
 IDLE_SECONDS: Final = 0.5
+LOOK_LEAST_SECONDS: Final = 0.1  # between looks for what a limit holds back
 PROBE_SECONDS: Final = 10.0  # for a sign of life
 THROTTLED_MOST: Final = 3  # times in a row that a message goes back to the head of its line
 _AT_FAULT: Final = (ErrorClass.CARRIER, ErrorClass.CONFIG)
@@ -53,6 +56,7 @@ class Surroundings(Protocol):
     clock: Clock
     leases: LeaseBook
     node_number: int
+    limiter: Limiter | None  # None: nothing is limited
     report: Callable[[Outcome], None]
     on_receipts: Callable[[list[Receipt]], None]
     on_inbound: Callable[[list[Inbound]], None]
@@ -80,16 +84,17 @@ class Lane:
         self.out_since: float | None = now  # since when it takes nothing, if it does not
         self._segments, self._messages = Meter(now), Meter(now)  # that the carrier accepted
         self._timer: asyncio.TimerHandle | None = None
+        self._look: asyncio.TimerHandle | None = None  # for what a limit holds back
         self._was_up = False
         self.loop = Loop(
             f"lane {carrier_id}", self.run_once, dispatcher.clock, idle_seconds=IDLE_SECONDS
         )
 
-    def limit(self, rate_per_second: float | None, burst: int | None = None) -> None:
-        """Set the carrier's rate, in segments per second; None for no limit."""
+    def limit(self, rate: Rate | None) -> None:
+        """Set the carrier's rate; None for no limit."""
         self._bucket, self._throttle = None, None
-        if rate_per_second:
-            self._bucket = Bucket(rate_per_second, self._d.clock.monotonic(), burst)
+        if rate:
+            self._bucket = Bucket(rate.per_second, self._d.clock.monotonic(), rate.burst)
 
     def is_up(self) -> bool:
         """Whether the carrier is connected and does its part."""
@@ -330,7 +335,7 @@ class Lane:
             self._claims += 1
             rows = await self._d.database.fetch(
                 CLAIM, self.carrier_id, self._d.clock.now(), count, lease_id, self._d.node_number,
-                self._claims, [], [], [],
+                self._claims, *(self._d.limiter.quotas() if self._d.limiter else ([], [], [])),
             )  # fmt: skip
         except BaseException:
             self._held -= count
@@ -342,9 +347,32 @@ class Lane:
         else:
             self._d.leases.drop(lease_id)
         self.backlog = len(rows) >= count or bool(rows and rows[0]["more"])
-        claimed = [submission(message(row), lease_id, row["accepted"] or ()) for row in rows]
+        claimed = self._within_limits(rows, lease_id)
         claimed.sort(key=lambda one: one.message_id)
         return claimed
+
+    def _within_limits(self, rows: Rows, lease_id: UUID) -> list[Submission]:
+        """What was claimed, less what is over a limit: that goes back."""
+        claimed, limiter, now = [], self._d.limiter, self._d.clock.now()
+        first = self._claims % len(rows) if rows else 0
+        for row in rows[first:] + rows[:first]:  # what is left of a limit goes round
+            one = message(row)
+            go = submission(one, lease_id, row["accepted"] or ())
+            if limiter is not None:
+                self.backlog = not limiter.knows(one) or self.backlog
+                wait = limiter.admit(one)
+                if wait is not None:
+                    self._held -= 1
+                    self._d.report(untouched(go, now, "a limit is reached", wait))
+                    continue
+            claimed.append(go)
+        if limiter is not None and (seconds := limiter.soonest()) is not None:
+            self._look_again(max(seconds, LOOK_LEAST_SECONDS))
+        return claimed
+
+    def _look_again(self, seconds: float) -> None:
+        if self._look is None or self._look.when() <= asyncio.get_running_loop().time():
+            self._look = asyncio.get_running_loop().call_later(seconds, self.loop.wake)
 
     def on_receipts(self, receipts: list[Receipt]) -> None:
         """Pass on."""
@@ -355,8 +383,8 @@ class Lane:
         self._d.on_inbound(inbounds)
 
 
-def untouched(one: Submission, now: datetime, why: str) -> Outcome:
-    """What never reached its carrier: back to the queue, at once, at no cost."""
+def untouched(one: Submission, now: datetime, why: str, wait_seconds: float = 0.0) -> Outcome:
+    """What never reached its carrier: back to the queue, to its place or a later time."""
     return Outcome(
         one,
         OutcomeKind.DEFERRED,
@@ -365,6 +393,6 @@ def untouched(one: Submission, now: datetime, why: str) -> Outcome:
         error_code="not_handed_over",
         error_class=ErrorClass.CARRIER,
         detail=why,
-        retry_after_seconds=0.0,
+        retry_after_seconds=wait_seconds,
         counts_as_attempt=False,
     )

@@ -4,6 +4,7 @@ Times are monotonic seconds.
 """
 
 import math
+from dataclasses import dataclass
 from typing import Final
 
 THROTTLE_FLOOR: Final = 1.0  # a second; a throttled carrier is always tried on
@@ -11,6 +12,14 @@ RECOVER_SECONDS: Final = 20.0  # to win back the rate at which the carrier throt
 BEYOND: Final = 4.0  # times that rate: without a configured one the ceiling ends there
 ONE_EVENT_SECONDS: Final = 1.0  # what is throttled in that time counts once: it was on its way
 SMOOTHING_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A limit: segments per second, and how many at once after a pause."""
+
+    per_second: float
+    burst: float | None = None
 
 
 class Bucket:
@@ -29,6 +38,11 @@ class Bucket:
         """Go on at another rate with the tokens there are."""
         self.rate, self.half_second = rate, max(2, int(rate / 2))
         self._most = max(1.0, rate / 10, self._burst or 0.0)
+
+    def widen(self, burst: float) -> None:
+        """Have another burst from now on."""
+        self._burst = burst
+        self.change(self.rate)
 
     def available(self, now: float) -> int:
         """Whole tokens there are."""
