@@ -199,6 +199,7 @@ def _connect(app: App, wake_webhooks: Callable[[], None]) -> None:
     settler.look = app.reconciler.look = app.sweeper.look = dispatcher.look
     receiver.parked = app.reconciler.parked
     receiver.one_account = app.reconciler.one_account = app.lanes.one_account
+    app.sweeper.carrier_at = dispatcher.carrier_at
     dispatcher.on_change = app.lanes.changed
     for part in (settler, receiver, app.inbound, app.reconciler, app.sweeper):
         part.wake_webhooks = wake_webhooks

@@ -9,7 +9,14 @@ import pytest
 from conformance.bench import LONG, Bench, submission
 from conformance.peers import SOMEBODY, Behaviour, SmppPeer, built
 from onesixty.carriers import registry
-from onesixty.carriers.contract import ErrorClass, OutcomeKind, probe
+from onesixty.carriers.contract import (
+    AskableCarrier,
+    ErrorClass,
+    OutcomeKind,
+    Question,
+    ReceiptState,
+    probe,
+)
 from onesixty.kit.chance import Chance
 from onesixty.kit.clock import SystemClock
 from onesixty.kit.problems import Problem
@@ -67,6 +74,23 @@ async def test_what_a_status_means(
     assert outcome.counts_as_attempt is (error_class is not ErrorClass.THROTTLE)
     assert outcome.code
     assert outcome.detail
+
+
+async def test_what_query_sm_says_is_a_receipt(connect: Open) -> None:
+    """Asked what became of a message the SMSC tells; of one that it does not know it tells none."""
+    _, bench = await connect(receipts=False)
+    await bench.up()
+    one = submission(SOMEBODY)
+    await bench.send(one)
+    (part,) = bench.parts()
+    assert isinstance(bench.carrier, AskableCarrier)
+    names = ("no such id", part.carrier_message_id)
+    bench.carrier.ask([Question(name, "the key", one.sender, one.recipient) for name in names])
+    await bench.until(lambda: bool(bench.receipts))
+    (receipt,) = bench.receipts
+    assert receipt.match_keys == ("the key",)
+    assert receipt.state in (ReceiptState.ENROUTE, ReceiptState.DELIVERED)
+    assert receipt.raw.startswith(f"query_sm_resp message_state:{int(receipt.state)} ")
 
 
 async def test_a_sign_of_life(connect: Open) -> None:

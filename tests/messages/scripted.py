@@ -12,6 +12,7 @@ from onesixty.carriers.contract import (
     Outcome,
     OutcomeKind,
     PartAnswer,
+    Question,
     Receipt,
     ReceiptState,
     Report,
@@ -36,6 +37,7 @@ class ScriptedCarrier:
         self.number, self.window, self.up = number, window, True
         self.taken: list[Submission] = []
         self.acknowledged: list[bool] = []
+        self.asked: list[Question] = []
         self.least_room = window
         self._clock = clock
         self._open: dict[UUID, Submission] = {}
@@ -71,6 +73,10 @@ class ScriptedCarrier:
             self._known[one.message_id] = report
         self.least_room = min(self.least_room, self._room())
         self._news.set()
+
+    def ask(self, questions: Sequence[Question]) -> None:
+        """Note what it is asked."""
+        self.asked += questions
 
     def state(self) -> dict[str, Any]:
         """For display."""

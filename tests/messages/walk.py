@@ -74,6 +74,7 @@ class Walk:
         dispatcher.on_receipts, dispatcher.on_inbound = receiver.put, inbound.put
         settler.look = reconciler.look = sweeper.look = dispatcher.look
         receiver.parked = reconciler.parked
+        sweeper.carrier_at = dispatcher.carrier_at
         for part in (settler, receiver, inbound, reconciler, sweeper):
             part.wake_webhooks = partial(hooks.append, type(part).__name__)
         walk = cls(

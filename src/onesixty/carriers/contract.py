@@ -223,6 +223,25 @@ async def probe(carrier: Carrier) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """A part that the carrier has: what became of it?"""
+
+    carrier_message_id: str
+    match_key: str
+    sender: str | None
+    recipient: str
+
+
+@runtime_checkable
+class AskableCarrier(Carrier, Protocol):
+    """A carrier that can be asked; its setting `query` says whether it may."""
+
+    def ask(self, questions: Sequence[Question]) -> None:
+        """Ask. Each answer comes as a receipt; no answer is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class SettingField:
     """A setting of a carrier kind: checks input, draws forms, masks secrets, fills the manual."""
 

@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -15,6 +16,7 @@ from onesixty.carriers.contract import (
     Outcome,
     OutcomeKind,
     PartAnswer,
+    Question,
     Report,
     SettingField,
     Submission,
@@ -102,6 +104,17 @@ class SmppCarrier:
             self._client.submit(list(pdus.values()), flight.on_answer)
         else:  # the carrier has every part already
             report(Outcome(one, OutcomeKind.ACCEPTED, now, now))
+
+    def ask(self, questions: Sequence[Question]) -> None:
+        """Ask by query_sm, one request for each part."""
+        for one in questions:
+            # One call each: a refusal of one must not keep back the others.
+            self._client.submit([self._pdus.query(one)], partial(self._told, one))
+
+    def _told(self, question: Question, _: int, answer: Answer) -> None:
+        if answer.pdu is None or answer.status or self._events is None:
+            return
+        self._events.on_receipts([self._pdus.told(question, answer.pdu, self._clock.now())])
 
     def state(self) -> dict[str, Any]:
         """Every bind, and whether any is up."""
@@ -347,6 +360,8 @@ SPEC: Final = CarrierSpec(
         SettingField("concatenation", "choice", "How long messages are tied together",
                      default="udh8", choices=("udh8", "udh16", "sar", "payload")),
         SettingField("receipts", "boolean", "Ask for delivery receipts", default=True),
+        SettingField("query", "boolean", "Ask by query_sm before a message ends without a receipt",
+                     default=False),
         SettingField("validity", "choice", "Form of validity_period", default="relative",
                      choices=("relative", "absolute", "none")),
         SettingField("answer_id_form", "choice", "How answers write message ids", default="opaque",

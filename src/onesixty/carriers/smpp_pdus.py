@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
-from onesixty.carriers.contract import Inbound, Receipt, ReceiptState, Submission
+from onesixty.carriers.contract import Inbound, Question, Receipt, ReceiptState, Submission
 from onesixty.kit.chance import Chance
 from onesixty.smpp import data_coding, receipts, times
 from onesixty.smpp.message_ids import IdForm, match_key
@@ -85,6 +85,29 @@ class PduBuilder:
             acknowledge=partial(_acknowledge, respond, pdu),
         )
 
+    def query(self, question: Question) -> Pdu:
+        """A query_sm; the SMSC compares the source address with that of the submit (4.8.1)."""
+        source = self._source(question.sender)
+        return Pdu(Command.QUERY_SM, fields={"message_id": question.carrier_message_id, **source})
+
+    def told(self, question: Question, pdu: Pdu, now: datetime) -> Receipt:
+        """What a query_sm_resp says, as a receipt; nobody waits for its acknowledgement."""
+        state, error = pdu.number("message_state"), pdu.number("error_code")
+        done = pdu.text("final_date")
+        return Receipt(
+            carrier_id=self._carrier_id,
+            carrier_message_id=question.carrier_message_id,
+            match_keys=(question.match_key,),
+            state=_STATES.get(state, ReceiptState.UNKNOWN),
+            error=str(error) if error else "",
+            sender=question.recipient,
+            recipient=question.sender or "",
+            text="",
+            raw=f"query_sm_resp message_state:{state} error_code:{error} final_date:{done}",
+            received_at=now,
+            acknowledge=lambda stored: None,
+        )
+
     def inbound(self, pdu: Pdu, now: datetime, respond: Callable[[Pdu, int], None]) -> Inbound:
         """A message from a handset, or one part of it."""
         coding = data_coding.describe(pdu.number("data_coding"))
@@ -111,7 +134,19 @@ class PduBuilder:
 
     def _fields(self, one: Submission, encoding: Encoding, now: datetime) -> dict[str, Any]:
         s = self._s
-        sender = one.sender or ""
+        return {
+            "service_type": s["service_type"],
+            **self._source(one.sender),
+            "dest_addr_ton": 1,
+            "dest_addr_npi": 1,
+            "destination_addr": one.recipient[1:],
+            "validity_period": self._validity(one.expires_at, now),
+            "registered_delivery": self._registered,
+            "data_coding": encoding.data_coding,
+        }
+
+    def _source(self, address: str | None) -> dict[str, Any]:
+        s, sender = self._s, address or ""
         if sender[:1] == "+":
             ton, npi, sender = 1, 1, sender[1:]
         elif not sender:
@@ -120,18 +155,7 @@ class PduBuilder:
             ton, npi = s["short_code_ton"], s["short_code_npi"]
         else:
             ton, npi = 5, 0
-        return {
-            "service_type": s["service_type"],
-            "source_addr_ton": ton,
-            "source_addr_npi": npi,
-            "source_addr": sender,
-            "dest_addr_ton": 1,
-            "dest_addr_npi": 1,
-            "destination_addr": one.recipient[1:],
-            "validity_period": self._validity(one.expires_at, now),
-            "registered_delivery": self._registered,
-            "data_coding": encoding.data_coding,
-        }
+        return {"source_addr_ton": ton, "source_addr_npi": npi, "source_addr": sender}
 
     def _pdu(
         self, fields: dict[str, Any], user_data: bytes, tlvs: tuple[Tlv, ...], esm_class: int

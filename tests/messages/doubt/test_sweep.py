@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from messages.scripted import ScriptedCarrier
+from messages.scripted import ScriptedCarrier, name_of
 from messages.walk import Walk
 from on_file import OnFile
 from onesixty.carriers.contract import ErrorClass, OutcomeKind, ReceiptState, Submission
@@ -473,3 +473,46 @@ async def test_a_young_event_is_not_passed(walk: Walk) -> None:
     assert await walk.count("doubts") == 0
     await pass_time(walk, 120)
     assert await walk.ask("SELECT message_id FROM doubts") == message.id
+
+
+async def askable(walk: Walk, on_file: OnFile) -> ScriptedCarrier:
+    """Make the messages so far those of a carrier that may be asked."""
+    settings = {"host": "127.0.0.1", "system_id": "x", "query": True}
+    number = await on_file.carrier(walk.account, kind="smpp", settings=settings, name="askable")
+    carrier = await walk.lane(number)
+    await walk.database.fetch("UPDATE messages SET carrier_id = $1", number)
+    await walk.database.fetch("UPDATE submissions SET carrier_id = $1", number)
+    return carrier
+
+
+async def test_the_carrier_is_asked_first(walk: Walk, on_file: OnFile) -> None:
+    """Where it may be asked it is, once, for the parts without a final receipt."""
+    message, one = await sent(walk, body=LONG)
+    walk.carrier.receipt(one, part=2)
+    await walk.received()
+    carrier = await askable(walk, on_file)
+    await pass_time(walk, BEHIND.total_seconds() + 60)
+    assert carrier.asked == []
+    await pass_time(walk, DAY + 3600 - BEHIND.total_seconds() - 60 - 120)
+    assert [each.carrier_message_id for each in carrier.asked] == [name_of(one, 1), name_of(one, 3)]
+    await pass_time(walk, 60)
+    assert (len(carrier.asked), await walk.status(message)) == (2, "sent")
+    for part in (1, 3):
+        carrier.receipt(one, part=part)
+    await walk.received()
+    assert await walk.told(message) == ["queued", "sent", "delivered"]
+
+
+async def test_a_carrier_that_is_down_is_asked_when_it_is_up(walk: Walk, on_file: OnFile) -> None:
+    """Whoever has a session asks; without one the message ends all the same."""
+    message, _ = await sent(walk)
+    carrier = await askable(walk, on_file)
+    await pass_time(walk, BEHIND.total_seconds() + 60)
+    carrier.turn(up=False)
+    await pass_time(walk, DAY + 3600 - BEHIND.total_seconds() - 60 - 120)
+    assert carrier.asked == []
+    carrier.turn(up=True)
+    await pass_time(walk, 5)
+    assert len(carrier.asked) == 1
+    await pass_time(walk, 120)
+    assert (await walk.row(message))["error_code"] == "no_receipt"

@@ -115,6 +115,11 @@ class Dispatcher:
             if lane := self.lanes.get(carrier_id):
                 lane.loop.wake()
 
+    def carrier_at(self, carrier_id: int) -> Carrier | None:
+        """The carrier whose lane is here, if it is."""
+        lane = self.lanes.get(carrier_id)
+        return lane.carrier if lane else None
+
     def states(self) -> dict[int, dict[str, Any]]:
         """Live state of every lane."""
         return {carrier_id: lane.describe() for carrier_id, lane in self.lanes.items()}

@@ -7,7 +7,7 @@ done then is decided in `verdict.py`. One process at a time does this.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -15,7 +15,13 @@ from uuid import UUID
 import structlog
 
 from onesixty.carriers import registry
-from onesixty.carriers.contract import OutcomeKind, ReceiptState
+from onesixty.carriers.contract import (
+    AskableCarrier,
+    Carrier,
+    OutcomeKind,
+    Question,
+    ReceiptState,
+)
 from onesixty.kit import ids
 from onesixty.kit.clock import Clock
 from onesixty.messages import store
@@ -23,6 +29,7 @@ from onesixty.messages.doubt.verdict import Known, Policy, Try, Verdict, judge
 from onesixty.messages.receive import HOLD, PartNews, apply
 from onesixty.messages.states import (
     FINAL,
+    RECEIPT_FINAL,
     UNTOLD,
     Cause,
     Status,
@@ -36,6 +43,7 @@ _log = structlog.get_logger()
 LOCK: Final = 0x0160_0162  # advisory
 LOOKS_MOST: Final = 500
 BEHIND: Final = timedelta(minutes=30)  # most receipts are here by then; longer than any write takes
+ASKS_MOST: Final = 50  # of one carrier in one round: they share its window with messages
 PASS_EVERY_SECONDS: Final = 10.0
 PASS_MOST: Final = 5000
 PASS_FIRST, PASS_LONGEST = timedelta(seconds=10), timedelta(hours=1)
@@ -45,7 +53,7 @@ SELECT message_id, account_id FROM doubts WHERE due_at <= $1 ORDER BY due_at LIM
 """
 LOOK: Final = """
 SELECT m.account_id, m.id, m.status, m.category, m.segments, m.carrier_id, m.expires_at,
-    m.possible_duplicate, d.since, d.asked,
+    m.possible_duplicate, m.sender, m.recipient, d.since, d.asked,
     EXISTS (SELECT FROM queue q
         WHERE q.account_id = m.account_id AND q.message_id = m.id) AS waits
 FROM unnest($1::int[], $2::uuid[]) AS n(account_id, message_id)
@@ -55,7 +63,7 @@ ORDER BY m.id
 """
 TRIES: Final = """
 SELECT account_id, message_id, attempt, part, parts, outcome, receipt_state, receipt_error,
-    receipt_at FROM submissions
+    receipt_at, carrier_id, carrier_message_id, match_key FROM submissions
 WHERE message_id = ANY($1::uuid[]) ORDER BY message_id, attempt, part
 """
 RESEND: Final = f"""
@@ -128,6 +136,7 @@ class _News:
 
     hooked: int = 0
     queued: set[int] = field(default_factory=set)
+    questions: dict[int, list[Question]] = field(default_factory=dict)
 
 
 class Sweeper:
@@ -138,6 +147,7 @@ class Sweeper:
         self._pass_at = clock.monotonic()
         self._slice = PASS_FIRST
         self.wake_webhooks: Callable[[], None] = lambda: None
+        self.carrier_at: Callable[[int], Carrier | None] = lambda carrier_id: None
         self.look: Callable[[set[int]], None] = lambda carrier_ids: None
 
     async def run_once(self) -> bool:
@@ -160,6 +170,9 @@ class Sweeper:
             self.wake_webhooks()
         if news.queued:
             self.look(news.queued)
+        for carrier_id, questions in news.questions.items():
+            if isinstance(carrier := self.carrier_at(carrier_id), AskableCarrier):
+                carrier.ask(questions)
         return passed or len(due) >= LOOKS_MOST
 
     async def _look(
@@ -177,7 +190,10 @@ class Sweeper:
         verdicts = []
         for row in await tx.fetch(LOOK, *named, now):
             known = _known(row, tries.get(row["id"], ()), carriers)
-            verdicts.append((row, judge(known, now, self._policy)))
+            verdict = judge(known, now, self._policy)
+            if verdict.ask and not self._ask(row, tries[row["id"]], news):
+                verdict = replace(verdict, ask=False)  # later, or by a process that has a session
+            verdicts.append((row, verdict))
         await self._do(tx, verdicts, now, news)
 
     async def _do(
@@ -206,6 +222,24 @@ class Sweeper:
             await tx.execute(KEEP, *zip(*kept, strict=True))
         if gone := [row["id"] for row, verdict in verdicts if not verdict.look_at]:
             await tx.execute(DROP, gone)
+
+    def _ask(self, row: Any, tries: Sequence[Any], news: _News) -> bool:
+        number = row["carrier_id"]
+        carrier, asked = self.carrier_at(number), news.questions.setdefault(number, [])
+        if not isinstance(carrier, AskableCarrier) or not carrier.is_up():
+            return False
+        if len(asked) >= ASKS_MOST:
+            return False
+        asked += [
+            Question(
+                one["carrier_message_id"], one["match_key"] or "", row["sender"], row["recipient"]
+            )
+            for one in tries
+            if one["carrier_id"] == number
+            and one["carrier_message_id"]
+            and ReceiptState(one["receipt_state"]) not in RECEIPT_FINAL
+        ]
+        return True
 
     async def _pass(self, tx: Connection, now: datetime, carriers: _Carriers) -> bool:
         """Move the position along; True when it is not where it should be yet."""
