@@ -1,4 +1,4 @@
-"""Lists of the messages to one number."""
+"""Lists of the messages to one number, or with one reference."""
 
 from pathlib import Path
 
