@@ -31,6 +31,7 @@ LISTS: Final = {
     "newest 50 messages": "/v1/messages?limit=50",
     "newest failed ones": "/v1/messages?status=failed&limit=50",
     "messages to a new number": "/v1/messages?to=%2B15005550006&limit=50",
+    "messages with a reference": "/v1/messages?reference=none&limit=50",
     "newest 50 events": "/v1/events?limit=50",
 }
 LIST_TIMES: Final = 5
