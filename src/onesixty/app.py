@@ -22,6 +22,8 @@ from onesixty.kit.loops import Gatherer, Loop
 from onesixty.kit.secrets import Sealer
 from onesixty.messages.accept import Acceptor
 from onesixty.messages.dispatch import Dispatcher, ends
+from onesixty.messages.dispatch.backlog import IDLE_SECONDS as BACKLOG_IDLE_SECONDS
+from onesixty.messages.dispatch.backlog import Backlog
 from onesixty.messages.dispatch.failover import IDLE_SECONDS as FAILOVER_IDLE_SECONDS
 from onesixty.messages.dispatch.failover import Failover, Graces
 from onesixty.messages.dispatch.limiter import Limiter
@@ -231,11 +233,13 @@ def _connect_to_others(app: App) -> None:
 def _loops(app: App, clock: Clock, failover: Failover) -> list[Loop]:
     """What runs besides lanes and gatherers; every one of them may run in many processes."""
     loops = [app.keeper.loop, app.lanes.loop]
+    parts = app.database, clock, app.dispatcher
     if app.role in DISPATCHING:
         loops += [
             Loop("reconcile", app.reconciler.run_once, clock, idle_seconds=1),
             Loop("failover", failover.run_once, clock, idle_seconds=FAILOVER_IDLE_SECONDS),
             Loop("doubt", app.sweeper.run_once, clock, idle_seconds=1),
+            Loop("backlog", Backlog(*parts).run_once, clock, idle_seconds=BACKLOG_IDLE_SECONDS),
             Loop("expire", app.housekeeping.expire, clock, idle_seconds=1),
             Loop("housekeeping", app.housekeeping.run_once, clock, idle_seconds=60),
         ]

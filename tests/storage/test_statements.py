@@ -18,16 +18,17 @@ from onesixty.messages import (
     settle,
     store,
 )
-from onesixty.messages.dispatch import claim, ends, failover
+from onesixty.messages.dispatch import backlog, claim, ends, failover
 from onesixty.messages.doubt import reconcile, sweep
 from onesixty.storage import partitions
 from onesixty.storage.database import Connection, Database
 
-ROOMS = (claim, ends, failover, inbound, leases, outbox, receive, reconcile, settle, store, sweep)
+ROOMS = (backlog, claim, ends, failover, inbound, leases, outbox, receive, reconcile, settle, store, sweep)
 FRAGMENTS = (store.WEBHOOKS, store.COLUMNS, feed.COLUMNS, feed.JOINS)  # parts of statements
 STARTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
 LARGE = ("messages", "submissions", "queue", "receipts", "events", "webhook_queue", "doubts")
 PLANNED = {
+    "backlog.BACKLOG": backlog.BACKLOG,
     "claim.CLAIM": claim.CLAIM,
     "failover.MOVE": failover.MOVE,
     "outbox.CLAIM": outbox.CLAIM,

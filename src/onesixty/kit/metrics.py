@@ -30,7 +30,10 @@ rescued = Counter(
     "onesixty_rescued", "Messages of dead processes made uncertain", registry=REGISTRY
 )
 accept_seconds = Histogram(
-    "onesixty_accept_seconds", "From request to commit", buckets=_SECONDS, registry=REGISTRY
+    "onesixty_accept_seconds",
+    "From request to commit, of the one in each commit that waited longest",
+    buckets=_SECONDS,
+    registry=REGISTRY,
 )
 lane_waiting = Gauge(
     "onesixty_lane_waiting",
@@ -52,3 +55,26 @@ def text() -> bytes:
     everything = CollectorRegistry()
     MultiProcessCollector(everything)  # type: ignore[no-untyped-call]
     return generate_latest(everything)
+
+
+queue_due = Gauge(
+    "onesixty_queue_due", "Messages in the queue that are due", ["carrier"], registry=REGISTRY
+)
+queue_oldest_seconds = Gauge(
+    "onesixty_queue_oldest_seconds",
+    "For how long the oldest is due",
+    ["carrier"],
+    registry=REGISTRY,
+)
+lane_rate = Gauge(
+    "onesixty_lane_rate", "Messages a second that the carrier takes", ["carrier"], registry=REGISTRY
+)
+lane_ceiling = Gauge(
+    "onesixty_lane_ceiling",
+    "Segments a second while the carrier throttles; 0: it does not",
+    ["carrier"],
+    registry=REGISTRY,
+)
+breaker_open = Gauge(
+    "onesixty_breaker_open", "1 while the carrier fails too often", ["carrier"], registry=REGISTRY
+)

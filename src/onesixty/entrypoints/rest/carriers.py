@@ -103,7 +103,10 @@ class Carrier(BaseModel):
     rate_per_second: int | None
     burst: int | None
     state: dict[str, Any] = Field(
-        description="Live, as this process sees it; `status` is `up` when it can send",
+        description="Live, over all processes; `status` is `up` when it can send. `queue` tells how"
+        " many messages are due and wait, for how long the oldest, and in how many seconds they"
+        " will be gone at the `observed_rate_per_second`; `breaker` whether the carrier failed too"
+        " often; `ceiling_per_second` what is left of the rate while the carrier throttles",
         examples=[{"status": "up"}],
     )
     created_at: datetime
@@ -385,7 +388,12 @@ def _shown(row: Any, context: Context) -> dict[str, Any]:
 def _state(row: Any, context: Context) -> dict[str, Any]:
     if not row["enabled"]:
         return {"status": "disabled"}
-    return context.carrier_states().get(row["id"]) or {"status": "starting"}
+    state = context.carrier_states().get(row["id"]) or {"status": "starting"}
+    if queue := state.get("queue"):
+        rate = state["observed_rate_per_second"]
+        seconds = round(queue["due"] / rate, 1) if rate else None
+        state["queue"] = queue | {"seconds_to_empty": seconds if queue["due"] else 0.0}
+    return state
 
 
 def _verdict(row: Any, state: dict[str, Any], up: bool) -> str:

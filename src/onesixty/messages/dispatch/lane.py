@@ -75,6 +75,7 @@ class Lane:
         self._capacity = 0
         self.backlog = True  # more waits in the queue than the lane has room for
         self.paused = False
+        self.waiting: dict[str, Any] | None = None  # in the queue, as it was counted last
         self.claiming = asyncio.Lock()  # held while the database is asked
         self._claims = 0
         self._bucket: Bucket | None = None
@@ -216,6 +217,7 @@ class Lane:
         state["breaker"] = self.breaker.describe(now)
         state["observed_rate_per_second"] = round(self._messages.read(now), 1)
         throttle = self._throttle
+        state["queue"] = self.waiting
         state["throttled"] = throttle is not None
         state["ceiling_per_second"] = round(throttle.rate(now), 1) if throttle else None
         return state
