@@ -18,7 +18,7 @@ from onesixty.storage.embedded_home import EmbeddedError
 
 # In the order of the help: name, and the file and Typer object that has it.
 _COMMANDS: Final = {
-    "serve": ("serve", "app"),
+    "serve": ("serve.command", "app"),
     "demo": ("demo", "app"),
     "send": ("messages", "send_app"),
     "messages": ("messages", "app"),
