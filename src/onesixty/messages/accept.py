@@ -47,6 +47,7 @@ class _Entry:
     claim: idempotency.Claim | None
     encode: Encode | None
     done: asyncio.Future[Result]
+    began: float  # monotonic seconds
 
 
 class Acceptor:
@@ -91,15 +92,13 @@ class Acceptor:
                 return kept
             metrics.refused.labels(decided.code).inc()
             return decided
-        began = self._clock.monotonic()
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         try:
-            self.gatherer.put(_Entry(decided, claim, encode, future))
+            self.gatherer.put(_Entry(decided, claim, encode, future, began))
         except Full:
             detail = "too many messages wait to be stored"
             raise Problem("overloaded", detail, retry_after_seconds=1) from None
         result = await future
-        metrics.accept_seconds.observe(self._clock.monotonic() - began)
         if isinstance(result, Problem):
             raise result
         return result if isinstance(result, idempotency.Answer) else result[0]
@@ -214,6 +213,8 @@ class Acceptor:
         storing.hand_over()
         for entry in entries:
             _answer(entry, [entry.message])
+        if entries:
+            metrics.accept_seconds.observe(self._clock.monotonic() - entries[0].began)
 
     def _give_up(self, entries: list[_Entry], error: Exception) -> None:
         # Nothing was stored. Each caller is told so; there is no retry behind its back.
