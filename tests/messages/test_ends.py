@@ -149,3 +149,25 @@ async def test_expiring_and_claiming_at_once(walk: Walk) -> None:
     taken = {one.message_id for one in walk.carrier.taken}
     for message in messages:
         assert await walk.status(message) == ("sending" if message.id in taken else "expired")
+
+
+async def test_waiting_messages_are_found_by_tag_and_batch(walk: Walk) -> None:
+    """Those that wait and fit all that is given, from a place on; not those of others."""
+    walk.carrier.turn(up=False)
+    spring = await walk.send_many([SendRequest(NUMBER, f"{n}", tags=("a", "b")) for n in range(3)])
+    await walk.send("other", tags=("b",))
+    later = await walk.send("l", tags=("a",), send_at=walk.clock.now() + timedelta(days=1))
+    none = UUID(int=0)
+    batch = spring[0].batch_id
+    async with walk.database.read() as connection:
+        for tag, wanted_batch, found in (
+            ("a", None, [*spring, later]),
+            ("a", batch, spring),
+            (None, batch, spring),
+            ("c", None, []),
+        ):
+            fit, last = await ends.waiting_like(connection, walk.account, none, tag, wanted_batch)
+            assert (fit, last) == ([one.id for one in found], None)
+        fit, _ = await ends.waiting_like(connection, walk.account, spring[1].id, "a", batch)
+        assert fit == [spring[2].id]
+        assert await ends.waiting_like(connection, walk.account + 1, none, "a", None) == ([], None)

@@ -28,6 +28,7 @@ FRAGMENTS = (store.WEBHOOKS, store.COLUMNS, feed.COLUMNS, feed.JOINS)  # parts o
 STARTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
 LARGE = ("messages", "submissions", "queue", "receipts", "events", "webhook_queue", "doubts")
 PLANNED = {
+    "ends.LIKE": ends.LIKE,
     "backlog.BACKLOG": backlog.BACKLOG,
     "claim.CLAIM": claim.CLAIM,
     "failover.MOVE": failover.MOVE,

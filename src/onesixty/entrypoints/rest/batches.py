@@ -1,11 +1,12 @@
 """`/v1/messages/batch` and `/v1/batches`: up to 10,000 messages in one durable request."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Annotated, Any, Final
+from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from onesixty.entrypoints.rest import answers, send_body
 from onesixty.entrypoints.rest.context import Context, context_of
@@ -18,7 +19,7 @@ from onesixty.entrypoints.rest.messages import (
 )
 from onesixty.entrypoints.rest.problem_pages import ProblemDocument, problem_responses
 from onesixty.kit import ids
-from onesixty.kit.problems import Problem, document
+from onesixty.kit.problems import FieldError, Problem, document
 from onesixty.messages import render, store
 from onesixty.messages.dispatch import ends
 from onesixty.messages.types import Caller, Message, Refusal, SendRequest
@@ -54,8 +55,9 @@ class Batch(BaseModel):
     statuses: dict[str, int] = Field(description="How many messages stand at each status")
 
 
-router = APIRouter(prefix="/v1", tags=["Batches"])
+router = APIRouter(prefix="/v1", tags=["Batches"], route_class=answers.JsonRoute)
 PATH: Final = "/v1/messages/batch"
+CANCEL_BATCH: Final = 1000  # in one transaction
 
 
 @router.post(
@@ -90,6 +92,58 @@ async def send_batch(request: Request, caller: Writer) -> Response:
     return Response(_encode(batch_id, read, results), 202, None, "application/json")
 
 
+class Which(BaseModel):
+    """Which messages to cancel; all that is given must fit."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tag: Annotated[str | None, Field(min_length=1, max_length=64, examples=["spring"])] = None
+    batch: Annotated[str | None, Field(max_length=64, examples=["bat_01k..."])] = None
+    after: Annotated[str | None, Field(max_length=64, description="`next` of the call before")] = (
+        None
+    )
+
+
+class Canceled(BaseModel):
+    """How many were cancelled by this call."""
+
+    canceled: int
+    next: str | None = Field(
+        description="There may be more: call again with it as `after`; null when all were looked at"
+    )
+
+
+@router.post(
+    "/messages/cancel",
+    summary="Cancel many messages",
+    response_model=Canceled,
+    responses=problem_responses("invalid_request", "malformed_json"),
+)
+async def cancel_messages(body: Which, caller: Writer, context: Here) -> Response:
+    """Cancels those with a tag, or of a batch, that no carrier has in hand.
+
+    A call looks at 10,000 waiting messages at most.
+    """
+    batch_id = None if body.batch is None else _given("bat", body.batch, "batch")
+    if body.tag is None and batch_id is None:
+        detail = "say which: give a tag, a batch, or both"
+        raise Problem("invalid_request", detail, (FieldError("/tag", "missing", detail),))
+    after = UUID(int=0) if body.after is None else _given("msg", body.after, "after")
+    async with context.database.read() as connection:
+        found, last = await ends.waiting_like(
+            connection, caller.account_id, after, body.tag, batch_id
+        )
+    count = hooked = 0
+    for start in range(0, len(found), CANCEL_BATCH):
+        some = found[start : start + CANCEL_BATCH]
+        async with context.database.write() as tx:
+            canceled, more = await ends.cancel(tx, caller.account_id, some, context.clock.now())
+        count, hooked = count + len(canceled), hooked + more
+    if hooked:
+        context.wake_webhooks()
+    return answers.json({"canceled": count, "next": last and ids.to_text("msg", last)})
+
+
 @router.get(
     "/batches/{batch_id}",
     summary="Read a batch",
@@ -115,7 +169,7 @@ async def cancel_batch(batch_id: str, caller: Writer, context: Here) -> Response
     hooked = 0
     while True:
         async with context.database.write() as tx:
-            some = await ends.cancellable_of_batch(tx, caller.account_id, identifier, 1000)
+            some = await ends.cancellable_of_batch(tx, caller.account_id, identifier, CANCEL_BATCH)
             canceled, more = await ends.cancel(tx, caller.account_id, some, context.clock.now())
             hooked += more
         if not canceled:
@@ -123,6 +177,14 @@ async def cancel_batch(batch_id: str, caller: Writer, context: Here) -> Response
     if hooked:
         context.wake_webhooks()
     return answers.json(await _shown(context, caller, batch_id))
+
+
+def _given(prefix: str, text: str, name: str) -> UUID:
+    identifier = ids.from_text(prefix, text)
+    if identifier is None:
+        detail = f"{name} looks like {prefix}_..."
+        raise Problem("invalid_request", detail, (FieldError(f"/{name}", "not_an_id", detail),))
+    return identifier
 
 
 async def _shown(context: Context, caller: Caller, text: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from onesixty.messages.states import Cause, Status, sql_next
 from onesixty.storage.database import Connection, Database
 
 EXPIRE_BATCH: Final = 1000
+LOOK_MOST: Final = 10_000  # waiting messages that one call looks at
 
 _CANCEL = f"""
 WITH gone AS (
@@ -21,6 +22,17 @@ UPDATE messages m SET status = {sql_next("m.status", str(int(Cause.CANCELED)))},
 FROM gone WHERE m.account_id = $1 AND m.id = gone.message_id
     AND {sql_next("m.status", str(int(Cause.CANCELED)))} <> 0
 RETURNING m.account_id, m.id, m.status AS type, m.sequence, m.callback_url IS NOT NULL AS callback
+"""
+# In the order of their ids, so that a caller goes on where the last call ended.
+LIKE: Final = """
+WITH waiting AS MATERIALIZED (
+    SELECT message_id FROM queue WHERE account_id = $1 AND message_id > $2
+    ORDER BY message_id LIMIT $5
+)
+SELECT waiting.message_id, ($3::text IS NULL OR m.tags ? $3)
+    AND ($4::uuid IS NULL OR m.batch_id = $4) AS fits
+FROM waiting JOIN messages m ON m.account_id = $1 AND m.id = waiting.message_id
+ORDER BY waiting.message_id
 """
 _EXPIRE = f"""
 WITH gone AS (
@@ -67,6 +79,19 @@ async def cancellable_of_batch(
         *store.batch_range(batch_id),
     )
     return [row["id"] for row in rows]
+
+
+async def waiting_like(
+    tx: Connection, account_id: int, after: UUID, tag: str | None, batch_id: UUID | None
+) -> tuple[list[UUID], UUID | None]:
+    """Waiting messages of an account with a tag, of a batch, or both.
+
+    Looks at LOOK_MOST of those that wait, from `after` on; also returns the last one that it looked
+    at, None when there are no more.
+    """
+    rows = await tx.fetch(LIKE, account_id, after, tag, batch_id, LOOK_MOST)
+    last = rows[-1]["message_id"] if len(rows) == LOOK_MOST else None
+    return [row["message_id"] for row in rows if row["fits"]], last
 
 
 async def expire(database: Database, now: datetime) -> tuple[bool, int]:
