@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import aiohttp
@@ -48,6 +48,7 @@ class Walk:
     hooks: Hooks
     session: aiohttp.ClientSession
     webhook: dict[str, Any] = field(default_factory=dict)
+    others: list[composition.App] = field(default_factory=list)  # processes beside the first
 
     async def ask(self, method: str, path: str, body: Any = None, **more: Any) -> Answer:
         """One request; `more`: `key` (None for none) and `headers`."""
@@ -181,18 +182,25 @@ async def serving(app: composition.App) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def walking(database_url: str) -> AsyncIterator[Walk]:
-    """The platform with the carrier "acme", a route to it, and a webhook for every event."""
+async def walking(database_url: str, *roles: str) -> AsyncIterator[Walk]:
+    """The platform with the carrier "acme", a route to it, and a webhook for every event.
+
+    It is as many processes as there are roles, or one; the first one answers.
+    """
     settings = Settings(allow_private_urls=True, bootstrap_key=KEY, stop_seconds=5.0)
     async with AsyncExitStack() as stack:
         smsc = await stack.enter_async_context(simulator())
         hooks = await stack.enter_async_context(receiving())
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        app = await composition.build(settings, database_url, Sealer(b"walk"), _clock)
-        await app.start()
-        stack.push_async_callback(app.stop)
-        url = await stack.enter_async_context(serving(app))
-        walk = Walk(app, url, smsc, hooks, session)
+        apps = []
+        for role in roles or ("all",):
+            mine = replace(settings, role=role)
+            app = await composition.build(mine, database_url, Sealer(b"walk"), _clock)
+            await app.start()
+            stack.push_async_callback(app.stop)
+            apps.append(app)
+        url = await stack.enter_async_context(serving(apps[0]))
+        walk = Walk(apps[0], url, smsc, hooks, session, others=apps[1:])
         walk.webhook = await walk.post("/v1/webhooks", {"url": f"{hooks.url}/all"})
         hooks.secret = walk.webhook["secret"]
         await walk.carrier("acme", smsc)

@@ -40,7 +40,7 @@ def serve(
         int | None, typer.Option(help="Processes that share the port and the work [1].")
     ] = None,
     role: Annotated[
-        str | None, typer.Option(help="What they do: api, dispatch, notify, or all [all].")
+        str | None, typer.Option(help="What they do: api, dispatch, notify, or all, the default.")
     ] = None,
 ) -> None:
     """Run the platform until Ctrl-C or SIGTERM, on a PostgreSQL of yours or the embedded one."""
