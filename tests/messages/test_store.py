@@ -118,7 +118,8 @@ async def test_a_batch_knows_its_messages(walk: Walk) -> None:
 async def test_some_lists_read_no_other_messages(walk: Walk, name: str, column: str) -> None:
     """What is searched most is looked up in an index, so a long history costs nothing."""
     async with statements(walk.database) as asked:
-        await listed(walk, **{name: MARCEL})
+        filters: dict[str, Any] = {name: MARCEL}
+        await listed(walk, **filters)
     plan = await walk.database.fetch(f"EXPLAIN {asked[0]}", walk.account, MARCEL, 100)
     conditions = [line for (line,) in plan if "Index Cond" in line]
     assert conditions

@@ -5,6 +5,8 @@ import asyncio
 import asyncpg
 import pytest
 
+from onesixty.kit.problems import Problem
+from onesixty.storage import database as databases
 from onesixty.storage.database import _SESSION, OUTAGES, Connection, Database, columns
 
 WRITE = "INSERT INTO nodes (name) VALUES ($1) RETURNING id"
@@ -128,3 +130,35 @@ async def test_columns_of_nothing_are_empty_arrays(database: Database) -> None:
     )
     assert [tuple(row) for row in found] == rows
     assert columns([], 2) == [(), ()]
+
+
+async def test_searches_end_in_time(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search that takes too long is a problem, and its connection is as good as before."""
+    monkeypatch.setattr(databases, "SEARCH_SECONDS", 0.05)
+    for _ in range(2 * databases.SEARCHES_MOST):
+        with pytest.raises(Problem) as caught:
+            async with database.search() as connection:
+                await connection.fetchval("SELECT pg_sleep(60)")
+        assert caught.value.code == "search_too_long"
+    async with database.read() as connection:
+        left = await connection.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND query = 'SELECT pg_sleep(60)' AND state = 'active'"
+        )
+    assert left == 0
+
+
+async def test_searches_leave_connections_to_the_walk(database: Database) -> None:
+    """However many searches are asked for, few run at once."""
+    running, most = 0, 0
+
+    async def search() -> None:
+        nonlocal running, most
+        async with database.search() as connection:
+            running += 1
+            most = max(most, running)
+            await connection.fetchval("SELECT 1")
+            running -= 1
+
+    await asyncio.gather(*(search() for _ in range(20)))
+    assert most == databases.SEARCHES_MOST

@@ -7,6 +7,7 @@ import pytest
 from onesixty.kit import ids
 from onesixty.kit.clock import SystemClock
 from onesixty.simulator.faults import parse_faults
+from onesixty.storage import database
 
 from .platform import Walk, until
 from .traffic import all_ended, handsets, send_all, taken
@@ -124,3 +125,14 @@ async def test_claim_whose_answer_was_lost(walk: Walk) -> None:
     await walk.post("/v1/carriers/acme/resume")
     assert await all_ended(walk, messages) == {"delivered": 10}
     assert taken(walk.smsc) == dict.fromkeys(handsets(10), 1)
+
+
+async def test_lists_that_take_too_long(walk: Walk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list that the database does not answer in time is a problem, not a wait."""
+    monkeypatch.setattr(database, "SEARCH_SECONDS", 0.05)
+    async with walk.app.database.write() as tx:
+        await tx.execute("LOCK TABLE messages, events")
+        for path in ("/v1/messages?status=failed", "/v1/events?type=message.expired"):
+            answer = await walk.ask("GET", path)
+            assert (answer.status, answer.body["code"]) == (422, "search_too_long")
+    assert (await walk.get("/v1/messages?status=failed"))["data"] == []

@@ -126,6 +126,12 @@ _TABLE = (
         "The Idempotency-Key was used with another body",
         "Use a new key for a new request; repeat the same body with the same key.",
     ),
+    Kind(
+        "search_too_long",
+        422,
+        "The search takes too long",
+        "Narrow it by `created_after`; by number, reference or id all is found at once.",
+    ),
     Kind("body_too_large", 413, "The request is too large", "Split it; the limit is in `detail`."),
     Kind(
         "rate_limited", 429, "Too many requests", "Wait as long as `Retry-After` says.", 20429, 0x58

@@ -3,14 +3,17 @@
 The edge (a loop or a door) opens a transaction; nothing below can commit.
 """
 
+import asyncio
 import contextlib
 import functools
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import asyncpg
 import orjson
+
+from onesixty.kit.problems import Problem
 
 Connection = asyncpg.Connection
 Rows = list[asyncpg.Record]
@@ -44,6 +47,10 @@ _SESSION = {
 }
 
 
+SEARCHES_MOST: Final = 3  # at once
+SEARCH_SECONDS: Final = 3.0
+
+
 class _Connection(asyncpg.Connection):
     """A pooled connection that is given back as it is: nothing here changes the state of a session.
 
@@ -61,6 +68,7 @@ class Database:
     def __init__(self, pool: asyncpg.Pool, url: str) -> None:
         self._pool = pool
         self.url = url
+        self._searches = asyncio.Semaphore(SEARCHES_MOST)
 
     @classmethod
     async def open(cls, url: str, *, connections: int = 8) -> "Database":
@@ -91,6 +99,20 @@ class Database:
         """A transaction: committed at the end of the block, rolled back when it raises."""
         async with self._pool.acquire() as connection, connection.transaction():
             yield cast("Connection", connection)
+
+    @contextlib.asynccontextmanager
+    async def search(self) -> AsyncIterator[Connection]:
+        """A connection for a list whose filters may need more than an index.
+
+        Few at once and none for long, so that however long the history is there are connections for
+        the walk. Raises Problem.
+        """
+        try:
+            async with asyncio.timeout(SEARCH_SECONDS), self._searches, self.read() as connection:
+                yield connection
+        except TimeoutError:
+            after = f"it was ended after {SEARCH_SECONDS:g} seconds"
+            raise Problem("search_too_long", after) from None
 
     async def fetch(self, statement: str, *arguments: Any) -> Rows:
         """One statement in its own transaction: a single round trip.

@@ -100,7 +100,7 @@ class Streams:
     "",
     response_model=EventPage,
     summary="List or pull events",
-    responses=problem_responses("invalid_request"),
+    responses=problem_responses("invalid_request", "search_too_long"),
 )
 async def list_events(
     query: Annotated[EventListing, Query()], caller: Reader, context: Here
@@ -117,7 +117,7 @@ async def list_events(
         ascending=ascending,
         limit=query.limit + 1,
     )
-    async with context.database.read() as connection:
+    async with context.database.search() as connection:
         rows = await feed.read(connection, caller.account_id, wanted)
     shown = [_shown(row, context) for row in rows]
     page = paging.page(shown, [row["event_id"] for row in rows], query.limit)

@@ -281,7 +281,7 @@ async def preview_message(request: Request, caller: Reader) -> Response:
     "",
     summary="List messages",
     response_model=MessagePage,
-    responses=problem_responses("invalid_request"),
+    responses=problem_responses("invalid_request", "search_too_long"),
 )
 async def list_messages(
     filters: Annotated[Filters, Query()], caller: Reader, context: Here
@@ -295,7 +295,7 @@ async def list_messages(
     wanted["batch"] = _identifier("bat", filters.batch, "batch") if filters.batch else None
     given = {name: value for name, value in wanted.items() if value is not None}
     before = paging.after(filters.after)
-    async with context.database.read() as connection:
+    async with context.database.search() as connection:
         rows = await store.listing(connection, caller.account_id, given, before, filters.limit + 1)
     shown = [render.message(row, context.keeper.book) for row in rows]
     return answers.json(paging.page(shown, [row["id"] for row in rows], filters.limit))
