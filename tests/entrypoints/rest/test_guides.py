@@ -1,4 +1,4 @@
-"""The guides to carriers, routing and keys."""
+"""The guides to carriers, routing, limits and keys."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from onesixty.records import keys, routes
+from onesixty.records import keys, limits, routes
 
 from .door import Door
 
@@ -18,7 +18,7 @@ CURL = re.compile(
 )
 
 
-@pytest.mark.parametrize(("guide", "count"), [("carriers", 8), ("routing", 7), ("keys", 3)])
+@pytest.mark.parametrize(("guide", "count"), [("carriers", 8), ("routing", 7), ("limits", 3), ("keys", 3)])
 async def test_commands_of_the_guides_work(door: Door, guide: str, count: int) -> None:
     """Every command of a guide succeeds when they are given in order on a new server."""
     text = (GUIDES / f"{guide}.md").read_text()
@@ -35,6 +35,7 @@ def test_tables_of_the_guides_are_whole() -> None:
     """Every scope, condition and strategy that there is has its row."""
     for guide, names in (
         ("keys", [*keys.SCOPES.items()]),
+        ("limits", [(name, "") for name in limits.KINDS]),
         ("routing", [(name, "") for name in (*routes.MATCHES, *routes.STRATEGIES)]),
     ):
         text = (GUIDES / f"{guide}.md").read_text()
