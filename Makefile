@@ -10,7 +10,7 @@ export UV_PYTHON_DOWNLOADS := never
 unexport VIRTUAL_ENV UV_PROJECT_ENVIRONMENT
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check bench bench-peers docs clean
+.PHONY: help demo serve test check chaos bench bench-peers docs clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 13
@@ -38,6 +38,10 @@ bench: .venv/.synced ## Run every benchmark that takes a minute or less
 
 bench-peers: .venv/.synced ## Compare with Kannel and Jasmin, installing them (as root); about an hour
 	@$(BIN)/python benchmarks/peers/goals.py $(ARGS)
+
+# SEED: the same schedule again.
+chaos: .venv/.synced ## Break everything at random under load: SEED=7 MINUTES=5
+	@PYTHONPATH=tests $(BIN)/python -m chaos.drill --minutes $(or $(MINUTES),5) $(SEED:%=--seed %)
 
 docs: .venv/.synced ## Write the reference pages anew
 	@$(BIN)/onesixty reference --write docs/reference

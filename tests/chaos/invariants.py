@@ -6,18 +6,17 @@ from typing import Final
 import asyncpg
 
 from onesixty.carriers.contract import OutcomeKind, ReceiptState
-from onesixty.messages.states import FINAL, SHOWN_AS, TRANSITIONS, Status
+from onesixty.messages.states import FINAL, SHOWN_AS, TRANSITIONS, UNTOLD, Status
 from onesixty.messages.types import Direction
 from onesixty.records.events import CALLBACK_MASK
 from onesixty.storage.database import Connection
 
 SHOWN_MOST: Final = 5  # examples of each violation
 # The ways of a message through our own hands, of which nobody is told.
-_SILENT: Final = frozenset(
-    {Status.SCHEDULED, Status.QUEUED, Status.SENDING, *SHOWN_AS}
-)
+_SILENT: Final = UNTOLD | {Status.SCHEDULED}
+_MOVING: Final = _SILENT - {Status.RESENT}
 _ARRIVED: Final = f"{ReceiptState.DELIVERED}, {ReceiptState.READ}"
-_WAITING: Final = f"{Status.SCHEDULED}, {Status.QUEUED}"
+_WAITING: Final = f"{Status.SCHEDULED}, {Status.QUEUED}, {Status.RESEND_QUEUED}"
 
 
 def _listed(statuses: frozenset[Status]) -> str:
@@ -54,7 +53,8 @@ ALWAYS: Final = {
     "its last event tells another status": f"""
         SELECT m.id FROM messages m
         JOIN events e ON e.message_id = m.id AND e.sequence = m.sequence
-        WHERE m.status NOT IN ({_listed(_SILENT)}) AND e.type <> m.status""",
+        WHERE m.status NOT IN ({_listed(_SILENT)}) AND e.type <> m.status
+            OR m.status IN ({_listed(frozenset(SHOWN_AS))}) AND e.type <> {Status.UNCERTAIN}""",
     "its events tell of a change that the table does not know": f"""
         SELECT e.message_id FROM events e
         JOIN events before ON before.message_id = e.message_id AND before.sequence = e.sequence - 1
@@ -66,14 +66,19 @@ ALWAYS: Final = {
     "it waits in the queue and should not": f"""
         SELECT message_id FROM queue q WHERE NOT EXISTS (SELECT FROM messages m
             WHERE m.account_id = q.account_id AND m.id = q.message_id
-                AND (m.status IN ({_WAITING}) OR m.possible_duplicate)))""",
+                AND (m.status IN ({_WAITING}) OR m.possible_duplicate))""",
     "it is being sent and nobody holds it": f"""
-        SELECT id FROM messages m WHERE status = {Status.SENDING}
+        SELECT id FROM messages m WHERE status IN ({Status.SENDING}, {Status.RESENDING})
             AND NOT EXISTS (SELECT FROM leases WHERE m.id = ANY(message_ids))""",
     "two processes hold it": f"""
         SELECT message_id FROM leases, unnest(message_ids) AS message_id
-        JOIN messages m ON m.id = message_id AND m.status = {Status.SENDING}
+        JOIN messages m ON m.id = message_id
+            AND m.status IN ({Status.SENDING}, {Status.RESENDING})
         GROUP BY message_id HAVING count(DISTINCT node_id) > 1""",
+    "it is in doubt, and nobody will look what became of it": f"""
+        SELECT id FROM messages m
+        WHERE status IN ({Status.UNCERTAIN}, {_listed(frozenset(SHOWN_AS))})
+            AND NOT EXISTS (SELECT FROM doubts d WHERE d.message_id = m.id)""",
     "its end has no time, or it has the time of an end and goes on": f"""
         SELECT id FROM messages WHERE direction = {Direction.OUTBOUND}
             AND (status IN ({_listed(FINAL)})) <> (final_at IS NOT NULL)""",
@@ -119,7 +124,7 @@ ALWAYS: Final = {
 }
 # And once nothing is on its way any more:
 AT_REST: Final = {
-    "it is still on its way": f"SELECT id FROM messages WHERE status IN ({_listed(_SILENT)})",
+    "it is still on its way": f"SELECT id FROM messages WHERE status IN ({_listed(_MOVING)})",
     "a lease was never given back": "SELECT id FROM leases",
     "an endpoint is still to be told": """
         SELECT event_id FROM webhook_queue q LEFT JOIN webhook_endpoints e ON e.id = q.endpoint_id

@@ -75,7 +75,7 @@ class Journey:
     promised: dict[UUID, str] = field(default_factory=dict)
     """The recipient of each message that was answered."""
     _taken: list[Submission] = field(default_factory=list)  # from processes that died since
-    _throttled: list[Submission] = field(default_factory=list)
+    _deferred: list[Submission] = field(default_factory=list)
     _receipted: set[str] = field(default_factory=set)
 
     async def run(self, number: int) -> None:
@@ -86,8 +86,8 @@ class Journey:
         self._carrier.turn(up=True)
         await self._send(f"{number}3", f"{number}4")
         for one in self._carrier.unanswered()[:1]:
-            self._carrier.throttle(one)
-            self._throttled.append(one)
+            self._carrier.defer(one)
+            self._deferred.append(one)
         for _ in range(ROUNDS_MOST):
             await self._round()
             if await self._is_at_rest():
@@ -169,14 +169,12 @@ class Journey:
         return lambda stored: self._receipted.add(name) if stored else None
 
     async def _is_at_rest(self) -> bool:
-        async with Database.read(self.process.trap) as connection:
-            if await invariants.violations(connection, at_rest=True):
-                return False
         taken = {one.message_id for one in self._all_taken()}
-        return all(
-            status == (Status.DELIVERED if one in taken else Status.UNCERTAIN)
-            for one, status in (await self._statuses()).items()
-        )
+        for one, status in (await self._statuses()).items():
+            if status != (Status.DELIVERED if one in taken else Status.UNCERTAIN):
+                return False
+        async with Database.read(self.process.trap) as connection:
+            return not await invariants.violations(connection, at_rest=True)
 
     async def _statuses(self) -> dict[UUID, Status]:
         async with Database.read(self.process.trap) as connection:
@@ -186,7 +184,7 @@ class Journey:
     def _all_taken(self) -> list[Submission]:
         """What the SMSC has, whoever gave it."""
         some = self._taken + self._carrier.taken
-        return [one for one in some if not any(one is each for each in self._throttled)]
+        return [one for one in some if not any(one is each for each in self._deferred)]
 
     @property
     def _carrier(self) -> ScriptedCarrier:
