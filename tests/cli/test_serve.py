@@ -76,10 +76,20 @@ def test_one_server_for_a_data_directory(served: Served, data_dir: Path) -> None
     assert onesixty("keys", "list", "--data-dir", str(data_dir)).returncode == 0
 
 
+def test_more_processes_than_connections(own_dir: Path) -> None:
+    """More processes than the embedded database has connections for are refused at once."""
+    refused = onesixty("serve", "--processes", "20", "--data-dir", str(own_dir))
+    assert refused.returncode == 1
+    assert "20 processes want 240 connections" in refused.stderr
+    assert not own_dir.exists()
+
+
 @pytest.mark.parametrize(
     ("environment", "told"),
     [
         ({"ONESIXTY_PORT": "http"}, "ONESIXTY_PORT='http' is not a"),
+        ({"ONESIXTY_PROCESSES": "0"}, "ONESIXTY_PROCESSES=0 is not"),
+        ({"ONESIXTY_ROLE": "king"}, "ONESIXTY_ROLE=king is not one of all, api"),
         ({"ONESIXTY_LOG_LEVEL": "loud"}, "ONESIXTY_LOG_LEVEL is"),
     ],
 )

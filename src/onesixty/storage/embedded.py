@@ -39,6 +39,7 @@ _LOG_MAX_BYTES = 16 << 20
 _START_SECONDS = 300  # redoing 2 GB of write-ahead log on a slow disk takes minutes
 _STOP_SECONDS = 120
 _PAUSE_SECONDS = 0.05
+CONNECTIONS_MOST = 250
 
 _SETTINGS = """\
 # Written anew by Onesixty at every start: changes made here are lost.
@@ -50,7 +51,7 @@ unix_socket_directories = '{socket_dir}'
 unix_socket_permissions = 0700
 port = {port}
 cluster_name = 'onesixty'
-max_connections = 250
+max_connections = {connections}
 
 # A committed message survives a power cut.
 fsync = on
@@ -245,7 +246,9 @@ def _find(home: Home) -> _Postmaster | None:
 def _launch(home: Home) -> None:
     """Start a postmaster. pg_ctl gives it a session of its own, where no Ctrl-C reaches it."""
     _clear_remains(home)
-    settings = _SETTINGS.format(socket_dir=_socket_dir(home), port=_PORT)
+    settings = _SETTINGS.format(
+        socket_dir=_socket_dir(home), port=_PORT, connections=CONNECTIONS_MOST
+    )
     cluster_dir = home.cluster_dir
     # Written by its owner: root follows no link that another user may have put there.
     written = home.run("/bin/sh", "-c", "cat >postgresql.conf", cwd=cluster_dir, text=settings)

@@ -18,6 +18,7 @@ from onesixty.kit import log
 from onesixty.kit.clock import SystemClock
 from onesixty.records.bootstrap import prepare
 from onesixty.settings import Settings
+from onesixty.storage import embedded
 from onesixty.storage.database import Database
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
+_FOR_OTHERS: Final = 20  # connections for commands, migrations and the database itself
 # Where a server is reached that listens on all addresses of the machine.
 _EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
@@ -48,12 +50,24 @@ def serve(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     given = {"host": host, "port": port, "data_dir": data_dir, "database_url": database_url}
     settings = local.load(config, **given, processes=processes, role=role)
+    _check_connections(settings)
     log.configure(settings.log_level, as_json=settings.log_json)
     with _listening(settings.host, settings.port) as listener, _database(settings) as url:
         bring_up(url)
         with explained(url):
             (_serve_alone if settings.processes == 1 else _serve_many)(settings, url, listener)
     out.print("stopped")
+
+
+def _check_connections(settings: Settings) -> None:
+    """Raise Failure when the embedded database has too few connections for so many processes."""
+    wanted = settings.processes * (settings.database_connections + 2)
+    if settings.database_url is None and wanted > embedded.CONNECTIONS_MOST - _FOR_OTHERS:
+        raise Failure(
+            f"{settings.processes} processes want {wanted} connections, and the embedded database"
+            f" has {embedded.CONNECTIONS_MOST - _FOR_OTHERS}: lower ONESIXTY_DATABASE_CONNECTIONS"
+            " or --processes, or use a PostgreSQL of your own"
+        )
 
 
 @contextlib.contextmanager
