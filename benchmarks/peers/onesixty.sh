@@ -12,7 +12,7 @@ export ONESIXTY_BOOTSTRAP_KEY=os_live_benchbenchbenchbench ONESIXTY_ALLOW_PRIVAT
 
 boot() {
     spawn server "$BIN/onesixty" serve --port $HTTP --data-dir "$DATA" --processes $PROCESSES
-    for _ in $(seq 300); do
+    for _ in $(seq 600); do
         api GET /readyz >/dev/null 2>&1 && return
         kill -0 "$(cat "$RUN/server.pid")" 2>/dev/null || break
         sleep 0.1
