@@ -72,6 +72,8 @@ class Journey:
     account: int
     receiver: Receiver
     process: Process
+    jump: float = 0.0
+    """Seconds by which the clock is set forward or back while messages are on their way."""
     promised: dict[UUID, str] = field(default_factory=dict)
     """The recipient of each message that was answered."""
     _taken: list[Submission] = field(default_factory=list)  # from processes that died since
@@ -79,7 +81,7 @@ class Journey:
     _receipted: set[str] = field(default_factory=set)
 
     async def run(self, number: int) -> None:
-        """Send four messages, by each way that there is, and see them delivered."""
+        """Send five messages, by each way that there is, and see them delivered."""
         await self._send(f"{number}1")
         self._carrier.turn(up=False)  # so that it goes through the queue
         await self._send(f"{number}2")
@@ -88,6 +90,10 @@ class Journey:
         for one in self._carrier.unanswered()[:1]:
             self._carrier.defer(one)
             self._deferred.append(one)
+        await self.clock.advance(self.jump)
+        await self._send(f"{number}5")
+        await self._round()
+        await self.clock.advance(max(0.0, -self.jump))  # what waits does until it is as late again
         for _ in range(ROUNDS_MOST):
             await self._round()
             if await self._is_at_rest():
