@@ -305,8 +305,18 @@ class Lane:
         while place < len(line) and line[place].message_id < one.message_id:
             place += 1
         line.insert(place, one)
+        self._shed(self._throttle.bucket.half_second)
         self._later()
         return True
+
+    def _shed(self, most: int) -> None:
+        """Hold no more than goes out soon: what is urgent shall find room, the rest its queue."""
+        surplus, now = sum(map(len, self._lines)) - most, self._d.clock.now()
+        for line in reversed(self._lines):
+            while line and surplus > 0:
+                surplus -= 1
+                self._held -= 1
+                self._d.report(untouched(line.pop(), now, "the carrier throttles"))
 
     def _blame(self, outcome: Outcome) -> None:
         # What was lost with a connection, or never left us, is no sign of a carrier that fails.
