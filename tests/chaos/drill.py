@@ -157,10 +157,10 @@ TROUBLES: Final[dict[str, Callable[[Drill], Awaitable[str]]]] = {
 }
 
 
-async def drill(seed: int, minutes: float) -> bool:
+async def drill(seed: int, minutes: float, processes: int) -> bool:
     """Run it; whether all that was promised was kept."""
-    print(f"seed {seed}, {minutes:g} minutes", flush=True)
-    async with running(seed) as platform:
+    print(f"seed {seed}, {minutes:g} minutes, {processes} processes", flush=True)
+    async with running(seed, processes=processes) as platform:
         run = Drill(platform, chance(seed))
         try:
             await asyncio.gather(run.load(), run.trouble(minutes))
@@ -201,9 +201,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--processes", type=int, default=1)
     given = parser.parse_args()
     seed = given.seed if given.seed is not None else chance().randrange(10**6)
-    sys.exit(0 if asyncio.run(drill(seed, given.minutes)) else 1)
+    sys.exit(0 if asyncio.run(drill(seed, given.minutes, given.processes)) else 1)
 
 
 if __name__ == "__main__":
