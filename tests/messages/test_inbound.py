@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from on_file import OnFile
+from onesixty.carriers.contract import Inbound
 from onesixty.messages import inbound
 from onesixty.messages.inbound import INBOX_MOST, PARTS_WAIT
 from onesixty.sms.alphabet import Encoding
@@ -179,7 +180,7 @@ async def test_beyond_the_inbox_the_carrier_is_asked_to_come_again(walk: Walk) -
 
 async def test_parts_that_come_to_two_processes(walk: Walk) -> None:
     """A part that comes while another process is still storing the other one finds it."""
-    first = inbound.Inbound(
+    first = Inbound(
         walk.carrier.number, "+447700900999", "+447700900111", part(1, "<1>", total=2),
         walk.clock.now(), lambda stored: None,
     )  # fmt: skip

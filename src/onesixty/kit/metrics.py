@@ -58,23 +58,38 @@ def text() -> bytes:
 
 
 queue_due = Gauge(
-    "onesixty_queue_due", "Messages in the queue that are due", ["carrier"], registry=REGISTRY
+    "onesixty_queue_due",
+    "Messages in the queue that are due",
+    ["carrier"],
+    registry=REGISTRY,
+    multiprocess_mode="livemax",
 )
 queue_oldest_seconds = Gauge(
     "onesixty_queue_oldest_seconds",
     "For how long the oldest is due",
     ["carrier"],
     registry=REGISTRY,
+    multiprocess_mode="livemax",
 )
 lane_rate = Gauge(
-    "onesixty_lane_rate", "Messages a second that the carrier takes", ["carrier"], registry=REGISTRY
+    "onesixty_lane_rate",
+    "Messages a second that the carrier takes",
+    ["carrier"],
+    registry=REGISTRY,
+    multiprocess_mode="livesum",
 )
 lane_ceiling = Gauge(
     "onesixty_lane_ceiling",
     "Segments a second while the carrier throttles; 0: it does not",
     ["carrier"],
     registry=REGISTRY,
+    multiprocess_mode="livesum",
 )
 breaker_open = Gauge(
-    "onesixty_breaker_open", "1 while the carrier fails too often", ["carrier"], registry=REGISTRY
+    "onesixty_breaker_open",
+    "1 while the carrier fails too often",
+    ["carrier"],
+    registry=REGISTRY,
+    multiprocess_mode="livemax",
 )
+OF_LANES = (lane_waiting, queue_due, queue_oldest_seconds, lane_rate, lane_ceiling, breaker_open)

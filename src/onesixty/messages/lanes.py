@@ -221,6 +221,8 @@ class LaneKeeper:
     async def _close(self, number: int, drain_seconds: float) -> None:
         del self._running[number]
         await self._dispatcher.close(number, drain_seconds)
+        for gauge in metrics.OF_LANES:
+            gauge.labels(str(number)).set(0)
 
     async def _exchange(self) -> None:
         """Tell the others how the carriers stand here, and hear how they stand there."""

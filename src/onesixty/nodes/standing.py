@@ -25,10 +25,7 @@ _ORDER: Final = ("up", "paused", "faulty", "down", "starting")
 _SUMMED: Final = (
     "in_flight_segments",
     "waiting_in_memory",
-    "rate",
-    "observed_rate",
     "observed_rate_per_second",
-    "ceiling",
     "ceiling_per_second",
 )
 
