@@ -38,10 +38,11 @@ class ScriptedCarrier:
         self.taken: list[Submission] = []
         self.acknowledged: list[bool] = []
         self.asked: list[Question] = []
+        self.given_up: list[Submission] = []  # a list for the test
         self.least_room = window
         self._clock = clock
-        self._open: dict[UUID, Submission] = {}
-        self._known: dict[UUID, Report] = {}
+        self._open: dict[tuple[UUID, int], Submission] = {}  # by attempt
+        self._known: dict[tuple[UUID, int], Report] = {}
         self._events: CarrierEvents | None = None
         self._news = asyncio.Event()
 
@@ -67,10 +68,10 @@ class ScriptedCarrier:
     def submit(self, batch: Sequence[Submission], report: Report) -> None:
         """Keep them until the test answers."""
         for one in batch:
-            assert one.message_id not in self._open, "it is here already"
+            assert all(one.message_id != held for held, _ in self._open), "it is here already"
             self.taken.append(one)
-            self._open[one.message_id] = one
-            self._known[one.message_id] = report
+            self._open[one.message_id, one.attempt] = one
+            self._known[one.message_id, one.attempt] = report
         self.least_room = min(self.least_room, self._room())
         self._news.set()
 
@@ -132,8 +133,9 @@ class ScriptedCarrier:
             name = name_of(one, number) if its_kind is OutcomeKind.ACCEPTED else ""
             parts.append(PartAnswer(number, its_kind, name, name, more.get("code") or ""))
         now = self._clock.now()
-        late = self._open.pop(one.message_id, None) is None
-        self._known[one.message_id](Outcome(one, kind, now, now, parts, late=late, **more))
+        key = one.message_id, one.attempt
+        late = self._open.pop(key, None) is None
+        self._known[key](Outcome(one, kind, now, now, parts, late=late, **more))
         self._tell_room()
 
     def receipt(

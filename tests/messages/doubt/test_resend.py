@@ -148,11 +148,8 @@ async def test_a_late_answer_ends_the_doubt_at_any_time(walk: Walk, when: str) -
 
 
 def answer_late(carrier: ScriptedCarrier, one: Submission, kind: OutcomeKind = ACCEPTED) -> None:
-    """The answer to a submit that was given up, though another of its message may be open."""
-    held = carrier._open.pop(one.message_id, None)
+    """The answer to a submit that was given up."""
     carrier.answer(one, kind, error_code="recipient_refused", error_class=ErrorClass.RECIPIENT)
-    if held is not None:
-        carrier._open[one.message_id] = held
 
 
 @pytest.mark.parametrize("kind", [OutcomeKind.REFUSED, OutcomeKind.DEFERRED])

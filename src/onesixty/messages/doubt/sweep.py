@@ -88,11 +88,12 @@ UPDATE messages m SET status = {_NEXT},
     sent_at = CASE WHEN n.cause = {Cause.ACCEPTED} THEN $7 ELSE m.sent_at END,
     final_at = CASE WHEN {_NEXT} = ANY({sql_set(FINAL)}) THEN $7 END,
     error_code = CASE n.cause WHEN {Cause.ACCEPTED} THEN NULL WHEN {Cause.SILENCE} THEN n.error_code
-        ELSE coalesce(m.error_code, n.error_code) END,
+        ELSE coalesce(nullif(m.error_code, 'no_answer'), n.error_code) END,
     error_class = CASE n.cause WHEN {Cause.ACCEPTED} THEN NULL WHEN {Cause.SILENCE}
         THEN n.error_class ELSE coalesce(m.error_class, n.error_class) END,
-    error_detail = CASE n.cause WHEN {Cause.ACCEPTED} THEN NULL WHEN {Cause.SILENCE}
-        THEN n.detail ELSE m.error_detail END
+    error_detail = CASE WHEN n.cause = {Cause.ACCEPTED} THEN NULL
+        WHEN n.cause = {Cause.SILENCE} OR m.error_code = 'no_answer' THEN n.detail
+        ELSE m.error_detail END
 FROM unnest($1::int[], $2::uuid[], $3::smallint[], $4::text[], $5::text[], $6::text[])
     AS n(account_id, message_id, cause, error_code, error_class, detail)
 WHERE m.account_id = n.account_id AND m.id = n.message_id AND {_NEXT} <> 0

@@ -121,8 +121,14 @@ def _uncertain(known: Known, now: datetime, policy: Policy) -> Verdict:
     missing = known.missing()
     if not missing and not is_out:
         return Verdict(Cause.ACCEPTED, now)
-    if known.status is Status.RESENT and not any(one.is_open for one in known.tries):
-        return Verdict(Cause.REFUSED, error_code="carrier_refused", error_class=ErrorClass.CARRIER)
+    told = known.tries and not any(one.is_open for one in known.tries)
+    if known.status is Status.RESENT and told:  # of all submits, and the carrier lacks parts
+        return Verdict(
+            Cause.REFUSED,
+            error_code="carrier_refused",
+            error_class=ErrorClass.CARRIER,
+            detail="the carrier took none of its submits",
+        )
     deadline = known.expires_at + policy.grace
     if now >= deadline:
         return _silence("no_answer", "the carrier never answered; it may have arrived")
