@@ -139,6 +139,17 @@ async def test_new_tables_are_looked_up_by_index(database: Database, name: str) 
 
 
 @pytest.mark.parametrize("name", PLANNED)
+async def test_messages_are_looked_up_by_their_key(database: Database, name: str) -> None:
+    """No hot statement takes another index for that of (account_id, id): it would read them all."""
+    async with database.read() as connection:
+        await connection.execute("ANALYZE")
+        plan = await generic_plan(connection, PLANNED[name])
+    indexes = {node["Index Name"] for node in nodes(plan) if "Index Name" in node}
+    used = {one for one in indexes if one.startswith("messages_")}
+    assert {one for one in used if not one.endswith("_pkey")} == set()
+
+
+@pytest.mark.parametrize("name", PLANNED)
 async def test_tables_known_to_be_empty_are_not_scanned(database: Database, name: str) -> None:
     """Statistics that say "empty" lead to no sequential scan and no hash or merge join."""
     async with database.read() as connection:
