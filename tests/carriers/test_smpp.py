@@ -1,5 +1,6 @@
 """The SMPP carrier: what settings and command_status values mean, over real sockets."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -17,12 +18,13 @@ from onesixty.carriers.contract import (
     ReceiptState,
     probe,
 )
+from onesixty.carriers.smpp import SmppCarrier
 from onesixty.kit.chance import Chance
 from onesixty.kit.clock import SystemClock
 from onesixty.kit.problems import Problem
 from onesixty.records.carriers import check
 from onesixty.simulator.fault_words import Share
-from onesixty.simulator.faults import Faults
+from onesixty.simulator.faults import Faults, parse_faults
 from onesixty.smpp.statuses import Status
 
 Open = Callable[..., Awaitable[tuple[SmppPeer, Bench]]]
@@ -116,9 +118,39 @@ async def test_binds(connect: Open, settings: dict[str, Any]) -> None:
     bench.check()
 
 
+@pytest.mark.parametrize("bind", ["transceiver", "transmitter_receiver"])
+async def test_binds_come_and_go(connect: Open, bind: str) -> None:
+    """Binds that go finish their windows first, those that stay do not notice, others are added."""
+    peer, bench = await connect(binds=3, bind=bind)
+    lines = 2 if bind == "transmitter_receiver" else 1
+    await bench.up()
+    await bench.until(lambda: all_bound(bench, 3 * lines))
+    peer.smsc.faults = parse_faults(["answer_delay_seconds=0.1"])
+    for n in range(12):
+        bench.submit(submission(SOMEBODY, f"{n}"))
+    for _ in range(3):
+        await asyncio.sleep(0)  # they are written in the next turn
+    assert sum(one["in_flight"] for one in binds_of(bench)) == 12
+    assert isinstance(bench.carrier, SmppCarrier)
+    await bench.carrier.resize(1, 5.0)
+    assert all_bound(bench, lines)
+    await bench.until(bench.is_idle)
+    assert {outcome.kind for outcome in bench.final()} == {OutcomeKind.ACCEPTED}
+    await bench.carrier.resize(2, 5.0)
+    await bench.until(lambda: all_bound(bench, 2 * lines))
+    await bench.send(*(submission(SOMEBODY, f"{n}") for n in range(20)))
+    bench.check()
+
+
+def binds_of(bench: Bench) -> list[dict[str, Any]]:
+    """The binds as the carrier's state tells of them."""
+    found: list[dict[str, Any]] = bench.carrier.state()["binds"]
+    return found
+
+
 def all_bound(bench: Bench, count: int) -> bool:
     """Whether so many binds stand."""
-    phases = [bind["phase"] for bind in bench.carrier.state()["binds"]]
+    phases = [bind["phase"] for bind in binds_of(bench)]
     return phases == ["bound"] * count
 
 
