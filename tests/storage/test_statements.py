@@ -23,7 +23,20 @@ from onesixty.messages.doubt import reconcile, sweep
 from onesixty.storage import partitions
 from onesixty.storage.database import Connection, Database
 
-ROOMS = (backlog, claim, ends, failover, inbound, leases, outbox, receive, reconcile, settle, store, sweep)
+ROOMS = (
+    backlog,
+    claim,
+    ends,
+    failover,
+    inbound,
+    leases,
+    outbox,
+    receive,
+    reconcile,
+    settle,
+    store,
+    sweep,
+)
 FRAGMENTS = (store.WEBHOOKS, store.COLUMNS, feed.COLUMNS, feed.JOINS)  # parts of statements
 STARTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
 LARGE = ("messages", "submissions", "queue", "receipts", "events", "webhook_queue", "doubts")

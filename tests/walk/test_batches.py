@@ -89,4 +89,5 @@ async def test_statements(walk: Walk) -> None:
     await until(lambda: walk.smsc.statistics.delivered == 1000)
     statements = dict(counted)
     await ended(walk, made["id"], {"delivered": 1000})
-    assert sum(statements.values()) < 60, statements
+    # Loops that look by the clock are among them: a slow machine counts more of those.
+    assert sum(statements.values()) < 100, statements

@@ -5,10 +5,7 @@ from pathlib import Path
 from alembic import op
 
 revision = "0003"
-# The newest of those before it, whichever of them are here.
-down_revision = max(
-    file.name[:4] for file in Path(__file__).parent.glob("0*.py") if file.name[:4] < revision
-)
+down_revision = "0002"
 
 
 def upgrade() -> None:
