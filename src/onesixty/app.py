@@ -105,7 +105,8 @@ class App:
         All within `stop_seconds`, as far as it lies with us.
         """
         self.stopping()
-        until = asyncio.get_running_loop().time() + self.stop_seconds
+        clock = asyncio.get_running_loop().time
+        until = clock() + self.stop_seconds
         await self.lanes.stop(min(DRAIN_SECONDS, self.stop_seconds))
         for gatherer in self._gatherers():
             try:
@@ -116,7 +117,7 @@ class App:
             await gatherer.stop()
         for loop in self.loops:
             await loop.stop()
-        await self.deliverer.stop(5.0)
+        await self.deliverer.stop(min(5.0, max(0.1, until - clock())))
         self.bell.ring(bell.NODES)
         self.bell.ring(bell.QUEUE)
         with contextlib.suppress(*OUTAGES):

@@ -22,10 +22,12 @@ CONNECTIONS = 8
 class Watched:
     """A supervisor that runs, and a way to its port."""
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path, processes: int) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
-        settings = Settings(database_url=url, data_dir=folder, secret_key="a" * 32, processes=2)
+        settings = Settings(
+            database_url=url, data_dir=folder, secret_key="a" * 32, processes=processes
+        )
         patience = Patience(running=HANGS_SECONDS)
         self.supervisor = Supervisor(settings, url, self.listener, SystemClock(), patience)
         self.ready = asyncio.Event()
@@ -46,7 +48,7 @@ class Watched:
 @pytest.fixture
 async def watched(url: str, tmp_path: Path) -> AsyncIterator[Watched]:
     """Two workers on a fresh database."""
-    found = Watched(url, tmp_path)
+    found = Watched(url, tmp_path, 2)
     async with asyncio.timeout(START_SECONDS):
         await found.ready.wait()
     yield found
@@ -103,7 +105,7 @@ async def test_workers_share_the_port(watched: Watched) -> None:
 
 async def test_workers_that_cannot_start_end_it(tmp_path: Path) -> None:
     """When no worker can start, the server ends with an error instead of trying for ever."""
-    watched = Watched("postgresql://nobody@127.0.0.1:1/nowhere", tmp_path)
+    watched = Watched("postgresql://nobody@127.0.0.1:1/nowhere", tmp_path, 1)
     async with asyncio.timeout(START_SECONDS):
         assert not await watched.task
     assert not watched.ready.is_set()
