@@ -25,7 +25,7 @@ from onesixty.storage import embedded
 from .outages import OUTAGES
 from .served import USUAL, Platform, running, until
 
-REST_SECONDS: Final = 150.0
+REST_SECONDS: Final = 400.0  # a breaker may have to cool down for five minutes
 PER_SECOND: Final = 100  # what the load is bounded to
 SLICE: Final = 20  # messages posted in one go
 _clock = SystemClock()
@@ -69,10 +69,11 @@ class Drill:
 
     async def trouble(self, minutes: float) -> None:
         """One thing after another, with a little time between them."""
-        until_then = _clock.monotonic() + minutes * 60
+        until_then, bag = _clock.monotonic() + minutes * 60, list[str]()
         while _clock.monotonic() < until_then:
             await self._wait(1, 4)
-            what = self.luck.choice(list(TROUBLES))
+            bag = bag or self.luck.sample(list(TROUBLES), len(TROUBLES))
+            what = bag.pop()
             detail = await TROUBLES[what](self)
             self.hits[f"{what}: {detail}" if detail else what] += 1
             print(f"  {what} {detail}", flush=True)

@@ -9,7 +9,7 @@ from onesixty.simulator.faults import parse_faults
 
 from .served import Platform
 
-MESSAGES = 400
+MESSAGES = 250
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
@@ -45,9 +45,9 @@ async def test_receipts(platform: Platform) -> None:
 async def test_links(platform: Platform) -> None:
     """Links that break in the middle of an answer, and an SMSC that throttles."""
     statistics = platform.smsc.statistics
-    platform.smsc.break_links()  # new ones break at their 60th submit
+    platform.smsc.break_links()  # new ones break at their 90th submit
     await under(
-        platform, "drop_link_after=60", "drop_link_when=half_answer",
+        platform, "drop_link_after=90", "drop_link_when=half_answer",
         "throttle_above_per_second=100", "answer_delay_seconds=0..0.05",
     )  # fmt: skip
     assert statistics.links_broken
@@ -57,7 +57,7 @@ async def test_links(platform: Platform) -> None:
 async def test_links_cut_without_a_word(platform: Platform) -> None:
     """Connections that are lost again and again under load cost doubts, never a message."""
     load = asyncio.create_task(platform.load(MESSAGES))
-    for count in range(100, MESSAGES, 100):
+    for count in range(80, MESSAGES, 80):
         await platform.promised(count)
         platform.smsc.break_links()
     assert await load == {202: MESSAGES}

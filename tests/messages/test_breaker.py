@@ -71,6 +71,19 @@ def test_just_after_it_closed_it_is_strict() -> None:
     assert not any(breaker.bad(21.0) for _ in range(TRIAL))
 
 
+def test_a_carrier_that_works_begins_anew() -> None:
+    """After a whole window without a failure the cool-down is a short one again, however soon."""
+    breaker, waits = opened(), []
+    for goods in (WINDOW - 1, WINDOW):
+        breaker.probed(True, 5.0)
+        for _ in range(goods):
+            breaker.good()
+        while not breaker.bad(6.0):
+            pass
+        waits.append(breaker.probe_at - 6.0)
+    assert waits == [COOL_FIRST_SECONDS * 2, COOL_FIRST_SECONDS]
+
+
 def test_a_steady_carrier_begins_anew() -> None:
     """When it was closed for long the cool-down is a short one again."""
     breaker = opened()

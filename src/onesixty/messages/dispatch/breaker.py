@@ -28,6 +28,8 @@ class Breaker:
     def good(self) -> None:
         """The carrier did its part."""
         self._last = (self._last << 1) & _WINDOW
+        if not self._last:  # it works: what it lost with its next connection is a new story
+            self._cool = COOL_FIRST_SECONDS
 
     def bad(self, now: float) -> bool:
         """The carrier failed, or never answered; True when this opens the breaker."""
