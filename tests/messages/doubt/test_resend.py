@@ -7,8 +7,9 @@ import pytest
 from messages.scripted import ScriptedCarrier
 from messages.walk import Walk
 from onesixty.carriers.contract import ErrorClass, OutcomeKind, ReceiptState, Submission
-from onesixty.messages import leases
+from onesixty.messages import leases, render
 from onesixty.messages.dispatch import ends
+from onesixty.messages.states import Status
 from onesixty.messages.types import Category, Message
 
 from .steps import LONG, end, pass_time
@@ -75,8 +76,8 @@ async def test_the_category_says_when_it_is_sent_again(
 
 async def test_a_resend_ends_the_doubt(walk: Walk) -> None:
     """The carrier takes the second submit: the message is sent, and marked."""
-    message, _, second = await resent(walk)
-    assert second.attempt == 2
+    message, first, second = await resent(walk)
+    assert (second.attempt, second.expires_at) == (2, first.expires_at)  # what is left of it
     walk.carrier.accept(second)
     await walk.settled()
     walk.carrier.receipt(second)
@@ -86,6 +87,19 @@ async def test_a_resend_ends_the_doubt(walk: Walk) -> None:
     assert (row["attempts"], row["possible_duplicate"]) == (2, True)
     await pass_time(walk, 700)
     assert await walk.count("doubts") == 0
+
+
+async def test_a_resend_looks_uncertain_outside(walk: Walk) -> None:
+    """A message that is being sent once more is shown as uncertain, marked, with its error."""
+    message, _, second = await resent(walk)
+    shown = render.message(await walk.row(message), walk.keeper.book)
+    assert (shown["status"], shown["possible_duplicate"]) == ("uncertain", True)
+    as_event = render.message(await walk.row(message), walk.keeper.book, int(Status.UNCERTAIN))
+    assert as_event["error"]["code"] == "no_answer"
+    walk.carrier.accept(second)
+    await walk.settled()
+    shown = render.message(await walk.row(message), walk.keeper.book)
+    assert (shown["status"], shown["possible_duplicate"], shown["error"]) == ("sent", True, None)
 
 
 async def test_a_resend_happens_once(walk: Walk) -> None:
