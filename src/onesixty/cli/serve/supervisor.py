@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import dataclasses
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -115,7 +116,7 @@ class Supervisor:
             loop.add_signal_handler(number, self.stop)
         self._listener.setblocking(False)
         self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with tempfile.TemporaryDirectory(prefix="onesixty-metrics-") as self._metrics:
+        with self._metrics_folder() as self._metrics:
             keepers = [
                 asyncio.create_task(self._keep(number))
                 for number in range(self._settings.processes)
@@ -142,6 +143,15 @@ class Supervisor:
             if not (worker.is_leaving and number is signal.SIGTERM):
                 worker.is_leaving, worker.heard_at = True, self._clock.monotonic()
                 worker.signal(number)
+
+    def _metrics_folder(self) -> "tempfile.TemporaryDirectory[str]":
+        """Where workers keep their metrics. One that a killed supervisor left goes first."""
+        prefix, parent = "onesixty-metrics-", None
+        if self._settings.database_url is None:  # else somebody else may serve from there too
+            parent = self._settings.data_dir
+            for old in parent.glob(f"{prefix}*"):
+                shutil.rmtree(old, ignore_errors=True)
+        return tempfile.TemporaryDirectory(prefix=prefix, dir=parent)
 
     async def _tell(self, ready: Callable[[], None]) -> None:
         await self._all_ready.wait()
@@ -216,7 +226,7 @@ class Supervisor:
         values = {one.name: getattr(given, one.name) for one in dataclasses.fields(given)}
         ours = {PREFIX + name.upper(): str(v) for name, v in values.items() if v is not None}
         others = {name: v for name, v in os.environ.items() if not name.startswith(PREFIX)}
-        return others | ours | {"PROMETHEUS_MULTIPROC_DIR": self._metrics}
+        return others | ours | {"PROMETHEUS_MULTIPROC_DIR": str(Path(self._metrics).resolve())}
 
     def _on_ready(self) -> None:
         if len(self._taking()) == self._settings.processes:
