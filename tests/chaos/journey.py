@@ -27,6 +27,7 @@ from .trap import JumpingClock, Trap
 
 ROUNDS_MOST = 30
 ROUND_SECONDS = 6.0  # what an unclear commit left behind is looked for after five
+RESEND_SECONDS = 60.0  # the policy for a transactional message
 TRIES_MOST = 10
 
 
@@ -98,6 +99,8 @@ class Journey:
             await self._round()
             if await self._is_at_rest():
                 return
+            if await self._only_waits_to_be_sent_again():
+                await self.clock.advance(RESEND_SECONDS)
         raise TimeoutError(await self._statuses())
 
     async def check(self) -> None:
@@ -141,6 +144,7 @@ class Journey:
         self._bring_receipts()
         await self._does(lambda process: process.walk.received())
         await self._does(lambda process: process.walk.reconciler.run_once())
+        await self._does(lambda process: process.walk.sweeper.run_once())
         await self._does(_deliver)
         await self.clock.advance(ROUND_SECONDS)
 
@@ -175,12 +179,20 @@ class Journey:
         return lambda stored: self._receipted.add(name) if stored else None
 
     async def _is_at_rest(self) -> bool:
-        taken = {one.message_id for one in self._all_taken()}
-        for one, status in (await self._statuses()).items():
-            if status != (Status.DELIVERED if one in taken else Status.UNCERTAIN):
-                return False
+        if set((await self._statuses()).values()) != {Status.DELIVERED}:
+            return False
         async with Database.read(self.process.trap) as connection:
             return not await invariants.violations(connection, at_rest=True)
+
+    async def _only_waits_to_be_sent_again(self) -> bool:
+        """Whether all that is left was in a process that died before its carrier had it."""
+        taken = {one.message_id for one in self._all_taken()}
+        left = {
+            one: status
+            for one, status in (await self._statuses()).items()
+            if status is not Status.DELIVERED
+        }
+        return not left.keys() & taken and set(left.values()) == {Status.UNCERTAIN}
 
     async def _statuses(self) -> dict[UUID, Status]:
         async with Database.read(self.process.trap) as connection:
