@@ -77,7 +77,8 @@ def to_text(prefix: str, identifier: UUID) -> str:
         f"{prefix}_{_PAIRS[high >> 60]}"
         f"{three[high >> 45 & 32767]}{three[high >> 30 & 32767]}"
         f"{three[high >> 15 & 32767]}{three[high & 32767]}"
-        f"{three[low >> 45]}{three[low >> 30 & 32767]}{three[low >> 15 & 32767]}{three[low & 32767]}"
+        f"{three[low >> 45]}{three[low >> 30 & 32767]}"
+        f"{three[low >> 15 & 32767]}{three[low & 32767]}"
     )
 
 
