@@ -176,6 +176,20 @@ async def test_it_comes_back_after_a_cut(connect: Open) -> None:
     assert [outcome.kind for outcome in bench.final()] == [OutcomeKind.ACCEPTED]
 
 
+@pytest.mark.parametrize("is_cut", [True, False])
+async def test_a_cut_is_told_from_silence(connect: Open, is_cut: bool) -> None:
+    """What was in the air when the link was lost says so; what the SMSC never answered does not."""
+    peer, bench = await connect(response_seconds=30 if is_cut else 0.1)
+    peer.behave(Behaviour.SILENT)
+    await bench.up()
+    bench.submit(submission(SOMEBODY))
+    await bench.until(lambda: peer.smsc.statistics.submits > 0)
+    if is_cut:
+        peer.smsc.break_links()
+    await bench.until(lambda: bool(bench.final()))
+    assert [(one.kind, one.lost) for one in bench.final()] == [(OutcomeKind.UNKNOWN, is_cut)]
+
+
 @pytest.mark.parametrize("concatenation", ["udh8", "udh16", "sar", "payload"])
 async def test_the_handset_reads_what_was_written(connect: Open, concatenation: str) -> None:
     """Long messages arrive whole, also after a part was refused and sent again."""

@@ -116,6 +116,17 @@ async def test_paused_and_closed_carriers_lose_them_too(walk: Walk, failover: Fa
     assert len(third.taken) == 3
 
 
+@pytest.mark.parametrize("lost", [True, False])
+async def test_a_lost_link_opens_no_breaker(walk: Walk, lost: bool) -> None:
+    """Silence says that a carrier fails; a connection that ended under a full window does not."""
+    first = walk.carriers[0]
+    await walk.send_many([SendRequest(NUMBER, f"{n}") for n in range(RUN)])
+    for one in await first.took(RUN):
+        error = {"error_code": "no_answer", "error_class": ErrorClass.CARRIER}
+        first.answer(one, OutcomeKind.UNKNOWN, lost=lost, **error)
+    assert walk.lane_of(first).breaker.is_open is not lost
+
+
 async def test_an_open_breaker_counts_as_down(walk: Walk, failover: Failover) -> None:
     """What a carrier that fails holds up leaves it; what failed comes after its back-off."""
     first, second, _ = walk.carriers

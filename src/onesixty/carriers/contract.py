@@ -94,6 +94,7 @@ class Outcome:
     retry_after_seconds: float | None = None
     counts_as_attempt: bool = True  # throttling does not: the message keeps its place
     late: bool = False  # an answer after this submission had been reported as unknown
+    lost: bool = False  # unknown because the connection ended, not because the carrier kept silent
     lease_closed: bool = False  # settle has counted it off its lease
 
 

@@ -189,6 +189,7 @@ class SmppCarrier:
                 ErrorClass.CARRIER,
             )
             outcome.detail = "the carrier never answered; it may have been sent"
+            outcome.lost = any(answer.lost for answer in answers if answer)
         elif refused := next(
             (a for a in answers if a and a.kind is AnswerKind.ANSWERED and a.status), None
         ):

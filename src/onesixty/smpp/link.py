@@ -61,6 +61,7 @@ class Answer:
     late: bool = False
     detail: str = ""
     pdu: Pdu | None = None
+    lost: bool = False  # UNANSWERED because the connection ended
 
 
 OnAnswer = Callable[[int, Answer], None]
@@ -261,7 +262,7 @@ class Link(asyncio.Protocol):
         self._abort_at = self._clock.monotonic()
         self.reason = reason = self.reason or str(exc or "") or "the peer closed the connection"
         _log.info("link to %s lost: %s", self.peer, reason)
-        answer = Answer(AnswerKind.UNANSWERED, detail=reason)
+        answer = Answer(AnswerKind.UNANSWERED, detail=reason, lost=True)
         for call, index in self.session.close():
             call.on_answer(index, answer)
         self._return_outbox(reason)

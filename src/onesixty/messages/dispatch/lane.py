@@ -320,7 +320,8 @@ class Lane:
 
     def _blame(self, outcome: Outcome) -> None:
         # What was lost with a connection, or never left us, is no sign of a carrier that fails.
-        if outcome.late or not outcome.counts_as_attempt or not self.carrier.is_up():
+        lost = outcome.lost or not self.carrier.is_up()
+        if outcome.late or lost or not outcome.counts_as_attempt:
             return
         if self.breaker.bad(self._d.clock.monotonic()):
             why = outcome.detail or outcome.error_code
