@@ -171,7 +171,21 @@ async def test_tables_known_to_be_empty_are_not_scanned(database: Database, name
     assert scans(plan) == []
 
 
-@pytest.mark.parametrize("name", ["receive.APPLY", "receive.MATCH", "settle.SETTLE"])
+@pytest.mark.parametrize("name", ["receive.APPLY", "receive.SIBLINGS", "settle.SETTLE"])
+async def test_rows_of_a_batch_are_looked_up_one_by_one(database: Database, name: str) -> None:
+    """Messages and their parts are found by equal keys: a range would be read for each row."""
+    async with database.read() as connection:
+        plan = await generic_plan(connection, PLANNED[name])
+    conditions = [
+        node.get("Index Cond", "")
+        for node in nodes(plan)
+        if node.get("Relation Name", "").startswith(("messages_20", "submissions_20"))
+    ]
+    assert conditions
+    assert [one for one in conditions if " = " not in one] == []
+
+
+@pytest.mark.parametrize("name", ["receive.MATCH"])
 async def test_months_without_the_batch_are_not_opened(database: Database, name: str) -> None:
     """Where the ids of a batch are known beforehand, other parts of a table cost nothing."""
     async with database.read() as connection:

@@ -82,7 +82,7 @@ WITH parts AS (
         $6::timestamptz[], $7::text[], $8::text[])
         AS p(message_id, attempt, part, state, error, at, carrier_message_id, match_key)
     WHERE s.message_id = p.message_id AND s.attempt = p.attempt AND s.part = p.part
-        AND s.message_id BETWEEN $18 AND $19 AND {sql_overrules("s.receipt_state", "p.state")}
+        AND {sql_overrules("s.receipt_state", "p.state")}
 ), moved AS (
     UPDATE messages m SET status = {_NEXT}, sequence = m.sequence + 1,
         delivered_at = CASE WHEN {_ARRIVED} THEN coalesce(m.delivered_at, n.at) END,
@@ -94,7 +94,6 @@ WITH parts AS (
         AS n(account_id, message_id, event_id, cause, at, whole, error_code, error_detail,
             carrier_code)
     WHERE m.account_id = n.account_id AND m.id = n.message_id AND {_NEXT} <> 0
-        AND m.id BETWEEN $18 AND $19
         AND (n.whole OR {_ARRIVED} OR NOT m.possible_duplicate)
     RETURNING m.account_id, m.id, m.status AS type, m.sequence,
         m.callback_url IS NOT NULL AS callback, n.event_id, n.at
@@ -255,9 +254,7 @@ async def apply(tx: Connection, news: Sequence[PartNews], *, every_try: bool = F
         for n, cause, shown in verdicts
         if cause is not None
     ]
-    # Ids that are known beforehand: the months without any of the batch are not even opened.
-    bounds = news[0].message_id, news[-1].message_id
-    hooked: int = await tx.fetchval(APPLY, *columns(parts, 8), *columns(moves, 9), *bounds)
+    hooked: int = await tx.fetchval(APPLY, *columns(parts, 8), *columns(moves, 9))
     return hooked
 
 

@@ -49,7 +49,6 @@ WITH outcome AS (
     WHERE m.account_id = o.account_id AND m.id = o.id AND {_NEXT} <> 0
         AND (m.attempts = o.attempt - (m.status <> {Status.UNCERTAIN})::int
             OR o.cause = {Cause.ACCEPTED} AND o.attempt <= m.attempts)
-        AND m.id BETWEEN $29 AND $30
     RETURNING m.account_id, m.id, m.status, m.sequence, m.category, m.expires_at,
         m.callback_url IS NOT NULL AS callback, m.flow, o.event_id, o.at, o.requeue_carrier,
         o.requeue_at, CASE WHEN m.parts_sent = 0 THEN m.fallbacks[1] END AS next_carrier
@@ -160,9 +159,7 @@ def _arguments(
         )
         for o, p in _recorded(outcomes)
     ]  # fmt: skip
-    # Ids that are known beforehand: the months without any of the batch are not even opened.
-    bounds = outcomes[0].submission.message_id, outcomes[-1].submission.message_id
-    return [*columns(heads, 15), *columns(parts, 12), list(done), *bounds]
+    return [*columns(heads, 15), *columns(parts, 12), list(done)]
 
 
 def _parts_accepted(outcome: Outcome) -> int:
