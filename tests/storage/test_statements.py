@@ -171,7 +171,7 @@ async def test_tables_known_to_be_empty_are_not_scanned(database: Database, name
     assert scans(plan) == []
 
 
-@pytest.mark.parametrize("name", ["receive.APPLY", "receive.SIBLINGS", "settle.SETTLE"])
+@pytest.mark.parametrize("name", ["receive.APPLY", "settle.SETTLE"])
 async def test_rows_of_a_batch_are_looked_up_one_by_one(database: Database, name: str) -> None:
     """Messages and their parts are found by equal keys: a range would be read for each row."""
     async with database.read() as connection:
