@@ -31,6 +31,8 @@ HELD_MOST: Final = 2 * BINDS * WINDOW  # by a lane, see messages/dispatch
 RESPONSE_SECONDS: Final = 2.0  # after which a submit without an answer is uncertain
 CONNECTIONS: Final = 16
 PATIENCE_SECONDS: Final = 30.0
+# A breaker that was opened more than once cools down for so long.
+MOVING_SECONDS: Final = 80.0
 REST_SECONDS: Final = 5.0
 USUAL: Final = parse_faults(["answer_delay_seconds=0.01..0.1"])
 _LOOK_SECONDS = 0.1
@@ -177,7 +179,7 @@ class Platform:
         return Counter(f"+{one.destination}" for one in self.smsc.record.submissions)
 
     async def come_to_rest(
-        self, seconds: float = PATIENCE_SECONDS, *, final: bool = False
+        self, seconds: float = MOVING_SECONDS, *, final: bool = False
     ) -> dict[str, Stand]:
         """How every message stands once nothing is on its way any more, webhooks too.
 
