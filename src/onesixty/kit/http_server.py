@@ -3,7 +3,7 @@
 - One write for a whole answer: at thousands of small answers a second the second system call would
   be the largest single cost of the HTTP server.
 - The application may name functions for POSTs to some targets (`direct`): these are called with
-  headers and body as they came, without ASGI between. It halves the cost of a small request. All
+  headers and body as they came, without ASGI between. It halves what HTTP costs a small one. All
   that is not plain (long or chunked bodies, `Expect`, pipelining, HTTP/1.0) goes the usual way,
   so the application answers these targets there too.
 - One timer a connection watches its idleness, not one a request.
