@@ -3,7 +3,8 @@
 Two servers, one with an empty database and one with a past of so many messages, are measured in
 turns: the whole walk with receipts and webhooks at full load, its latency at 50 messages a second,
 and the answers of the listing endpoints. Each number is the median of the rounds; the last column
-is aged to empty. Exits with 1 when a goal is missed. Needs what `peers/run.py` needs.
+is aged to empty. Exits with 1 when a goal is missed. `--rounds 0 --keep` only writes the past.
+Needs what `peers/run.py` needs.
 """
 
 import argparse
@@ -49,18 +50,23 @@ def main() -> None:
     measured: dict[str, Measured] = {name: {} for name in SIDES}
     try:
         sinks.start()
-        for gateway in sides.values():
-            gateway.start()
-            gateway.call("end")
-        _age(options)
+        for name, gateway in sides.items():
+            if not (options.reuse and name == "aged"):
+                gateway.start()
+                gateway.call("end")
+        if not options.reuse:
+            _age(options)
         for number in range(options.rounds):
             for name in SIDES if number % 2 == 0 else reversed(SIDES):
                 for what, value in _round(options, sides[name], sinks):
                     measured[name].setdefault(what, []).append(value)
                     print(time.strftime("%H:%M:%S"), name, what, f"{value:.4g}", file=sys.stderr)
     finally:
-        for gateway in sides.values():
-            gateway.stop()
+        for name, gateway in sides.items():
+            if options.keep and name == "aged":
+                gateway.call("end")
+            else:
+                gateway.call("stop")
         sinks.stop()
     sys.exit(not _compare(measured))
 
@@ -131,6 +137,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else None)
     add = parser.add_argument
     add("--messages", type=int, default=1_000_000, help="of the past [%(default)s]")
+    add("--keep", action="store_true", help="the aged database, for a later run with --reuse")
+    add("--reuse", action="store_true", help="the aged database of an earlier run with --keep")
     add("--days", type=float, default=90, help="of the past [%(default)s]")
     add("--rounds", type=int, default=3, help="of each side [%(default)s]")
     add("--receipt-count", type=int, default=20_000, help="messages at full load [%(default)s]")
