@@ -19,14 +19,15 @@ from sinks import Sinks
 
 OURS, FILE, MEMORY = "onesixty", "kannel file", "kannel memory"
 JASMIN: Final = "jasmin conn4"
-GATEWAYS: Final = (FILE, MEMORY, JASMIN, OURS)
+TWO: Final = "onesixty 2"  # with two processes, and two binds a carrier
+GATEWAYS: Final = (FILE, MEMORY, JASMIN, OURS, TWO)
 BULKS: Final = {FILE: 100, MEMORY: 100, OURS: 1000}  # the most recipients that a request takes
 PLAN: Final = {
     "b": GATEWAYS,
-    "a": (FILE, MEMORY, OURS),
+    "a": (FILE, MEMORY, OURS, TWO),
     "f": (FILE, MEMORY, OURS),
     "c": (FILE, MEMORY, OURS),
-    "e": (FILE, MEMORY, OURS),
+    "e": (FILE, MEMORY, OURS, TWO),
     "d": (OURS,),
     "g": (OURS,),
     "h": (OURS,),
@@ -102,30 +103,40 @@ def _goals(records: Records) -> Iterator[Goal]:
     def at_least(promise: str, ratio: float, ours: float, theirs: float) -> Goal:
         return Goal(promise, ours / theirs, ours >= ratio * theirs)
 
+    def best(key: str, what: str) -> tuple[str, float]:
+        one, two = median(key, OURS, what), median(key, TWO, what)
+        return ("two processes", two) if two > one else ("one process", one)
+
     def below(promise: str, most: float, seen: float) -> Goal:
         return Goal(promise, seen, seen < most)
 
     def through(name: str) -> float:
         return min(median("f", name, what) for what in ("accept_per_s", "e2e_per_s"))
 
-    told = median("b", OURS, "callback_per_s")
-    yield at_least("b: 2 times Kannel with files", 2, told, median("b", FILE, "callback_per_s"))
+    by, told = best("b", "callback_per_s")
+    theirs = median("b", FILE, "callback_per_s")
+    yield at_least(f"b: 2 times Kannel with files, {by}", 2, told, theirs)
     cpu = median("b", OURS, "cpu_s_per_1000") / median("b", FILE, "cpu_s_per_1000")
     yield below("b: less CPU a message than Kannel with files, ratio", 1, cpu)
-    yield at_least("b: 15 times Jasmin", 15, told, median("b", JASMIN, "callback_per_s"))
+    theirs = median("b", JASMIN, "callback_per_s")
+    yield at_least(f"b: 15 times Jasmin, {by}", 15, told, theirs)
     for what, way in (("accept_per_s", "accepted"), ("e2e_per_s", "to the SMSC")):
-        ours, theirs = median("a", OURS, what), median("a", FILE, what)
-        yield at_least(f"a, {way}: 1.3 times Kannel with files", 1.3, ours, theirs)
+        by, ours = best("a", what)
+        theirs = median("a", FILE, what)
+        yield at_least(f"a, {way}: 1.3 times Kannel with files, {by}", 1.3, ours, theirs)
     theirs = max(through(FILE), through(MEMORY))
     yield at_least("f: 2.5 times the best of Kannel", 2.5, through(OURS), theirs)
     yield below("c: p50 below 3 ms", 3, median("c", OURS, "e2e_p50_ms"))
     yield below("c: p99 below 8 ms", 8, median("c", OURS, "e2e_p99_ms"))
     theirs = max(median("e", name, "e2e_per_s") for name in (FILE, MEMORY))
-    yield at_least("e: not slower than Kannel", 1, median("e", OURS, "e2e_per_s"), theirs)
-    for key in PLAN:
-        yield below(f"{key}: none lost in any run", 1, records[key, OURS]["lost"]["most"])
-    for key in "bh":
-        yield below(f"{key}: none twice in any run", 1, records[key, OURS]["dup"]["most"])
+    by, ours = best("e", "e2e_per_s")
+    yield at_least(f"e: not slower than Kannel, {by}", 1, ours, theirs)
+    for (key, name), seen in records.items():
+        if name not in (OURS, TWO):
+            continue
+        yield below(f"{key}, {name}: none lost in any run", 1, seen["lost"]["most"])
+        if key in "bh":
+            yield below(f"{key}, {name}: none twice in any run", 1, seen["dup"]["most"])
 
 
 if __name__ == "__main__":
