@@ -282,6 +282,7 @@ def decide(
         callback_url=request.callback_url,
         tags=request.tags,
         metadata=request.metadata,
+        origin=request.origin,
     )
     country = screen.address(message, request, book.accounts[caller.account_id])
     if isinstance(country, Refusal):

@@ -60,6 +60,7 @@ class SendRequest:
     metadata: dict[str, Any] | None = None
     reference: str | None = None
     callback_url: str | None = None
+    origin: dict[str, Any] | None = None  # of a message that came over SMPP, see Message
 
 
 @dataclass(slots=True)
@@ -115,3 +116,6 @@ class Message:
     delivered_at: datetime | None = None
     final_at: datetime | None = None
     possible_duplicate: bool = False  # sent once more while it was in doubt
+    # Of a message that came over SMPP: {"esme": its number, "registered": registered_delivery,
+    # "source" and "destination": [ton, npi, address as given], "reference": user_message_reference}
+    origin: dict[str, Any] | None = None
