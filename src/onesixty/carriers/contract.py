@@ -12,6 +12,7 @@ from uuid import UUID
 
 from onesixty.kit.chance import Chance
 from onesixty.kit.clock import Clock
+from onesixty.sms.form import Form
 from onesixty.sms.reassembly import Fragment
 
 
@@ -28,7 +29,7 @@ class Submission:
     sender: str | None
     recipient: str  # E.164 with +
     body: str
-    encoding: str  # "gsm7", "ucs2" or "latin1", as decided when it was accepted
+    encoding: str  # "gsm7", "ucs2", "latin1" or "binary", as decided when it was accepted
     segments: int
     expires_at: datetime
     lease_id: UUID
@@ -37,6 +38,7 @@ class Submission:
     fallbacks: Sequence[int] = ()  # carriers to try after this one
     test: bool = False
     throttled: int = 0  # how often its carrier answered that it comes too fast
+    form: Form | None = None  # None: plain text
 
     @property
     def parts_accepted(self) -> int:

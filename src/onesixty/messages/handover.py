@@ -18,7 +18,7 @@ from onesixty.messages.states import Status
 from onesixty.messages.types import Message
 from onesixty.storage.database import Connection, Database
 
-_ENCODINGS = ("gsm7", "ucs2", "latin1")  # by number, see types.Encoding
+_ENCODINGS = ("gsm7", "ucs2", "latin1", "binary")  # by number, see types.Encoding
 
 
 class Lanes(Protocol):
@@ -156,4 +156,5 @@ def submission(message: Message, lease_id: UUID, accepted: Sequence[int] = ()) -
         accepted=accepted,
         fallbacks=message.fallbacks,
         test=message.test,
+        form=message.form,
     )

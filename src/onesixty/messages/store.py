@@ -38,18 +38,18 @@ WITH draft AS (
         $6::boolean[], $7::smallint[], $8::smallint[], $9::int[], $10::int[], $11::text[],
         $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::uuid[], $18::text[],
         $19::jsonb[], $20::timestamptz[], $21::timestamptz[], $22::timestamptz[], $23::text[],
-        $24::jsonb[])
+        $24::jsonb[], $25::jsonb[])
     AS draft(account_id, id, event_id, status, category, test, encoding, segments, carrier_id,
         route_id, fallbacks, sender, recipient, body, reference, callback_url, batch_id, tags,
-        metadata, send_at, expires_at, created_at, flow, origin)
+        metadata, send_at, expires_at, created_at, flow, origin, form)
 ), stored AS (
     INSERT INTO messages (account_id, id, status, sequence, direction, category, test, encoding,
         segments, carrier_id, route_id, fallbacks, sender, recipient, body, reference, callback_url,
-        batch_id, tags, metadata, send_at, expires_at, created_at, flow, origin)
+        batch_id, tags, metadata, send_at, expires_at, created_at, flow, origin, form)
     SELECT account_id, id, status, (status <> {Status.SCHEDULED})::int, {Direction.OUTBOUND},
         category, test, encoding, segments, carrier_id, route_id, fallbacks::int[], sender,
         recipient, body, reference, callback_url, batch_id, tags::jsonb, metadata, send_at,
-        expires_at, created_at, flow, origin
+        expires_at, created_at, flow, origin, form
     FROM draft
 ), waiting AS (
     INSERT INTO queue (message_id, account_id, carrier_id, priority, due_at, expires_at, flow,
@@ -59,7 +59,7 @@ WITH draft AS (
     FROM draft WHERE status <> {Status.SENDING}
 ), leased AS (
     INSERT INTO leases (id, node_id, account_ids, message_ids)
-    SELECT $25, $26, array_agg(account_id), array_agg(id) FROM draft
+    SELECT $26, $27, array_agg(account_id), array_agg(id) FROM draft
     WHERE status = {Status.SENDING} HAVING count(*) > 0
 ), noted AS (
     SELECT account_id, event_id, {Status.QUEUED} AS type, callback_url IS NOT NULL AS callback,
@@ -92,7 +92,7 @@ COLUMNS: Final = (
     "account_id, id, status, sequence, direction, category, test, encoding, segments, parts_sent,"
     " attempts, carrier_id, route_id, sender, recipient, body, reference, callback_url, batch_id,"
     " tags, metadata, error_code, error_class, error_detail, carrier_code, send_at, expires_at,"
-    " created_at, sent_at, delivered_at, final_at, possible_duplicate, origin"
+    " created_at, sent_at, delivered_at, final_at, possible_duplicate, origin, form"
 )
 
 
@@ -107,11 +107,11 @@ def insert_arguments(messages: Sequence[Message], lease_id: UUID, node_id: int) 
             int(m.encoding), m.segments, m.carrier_id, m.route_id, _integers(m.fallbacks),
             m.sender, m.recipient, m.body, m.reference, m.callback_url, m.batch_id,
             _texts(m.tags), m.metadata, m.send_at, m.expires_at, m.created_at, m.flow,
-            m.origin,
+            m.origin, m.form.to_json() if m.form else None,
         )
         for m in messages
     ]  # fmt: skip
-    return [*columns(rows, 24), lease_id, node_id]
+    return [*columns(rows, 25), lease_id, node_id]
 
 
 # Lists travel as text: a list of lists would be taken for one array of two dimensions.

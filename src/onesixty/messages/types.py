@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from onesixty.messages.states import Status
+from onesixty.sms.form import Form
 
 
 class Category(IntEnum):
@@ -24,6 +25,7 @@ class Encoding(IntEnum):
     GSM7 = 0
     UCS2 = 1
     LATIN1 = 2
+    BINARY = 3
 
 
 class Direction(IntEnum):
@@ -60,6 +62,7 @@ class SendRequest:
     metadata: dict[str, Any] | None = None
     reference: str | None = None
     callback_url: str | None = None
+    form: Form | None = None  # None: plain text
     origin: dict[str, Any] | None = None  # of a message that came over SMPP, see Message
 
 
@@ -116,6 +119,7 @@ class Message:
     delivered_at: datetime | None = None
     final_at: datetime | None = None
     possible_duplicate: bool = False  # sent once more while it was in doubt
+    form: Form | None = None  # None: plain text
     # Of a message that came over SMPP: {"esme": its number, "registered": registered_delivery,
     # "source" and "destination": [ton, npi, address as given], "reference": user_message_reference}
     origin: dict[str, Any] | None = None

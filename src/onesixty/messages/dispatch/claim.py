@@ -5,6 +5,7 @@ from typing import Any, Final
 from onesixty.carriers.contract import OutcomeKind
 from onesixty.messages.states import Cause, Status, sql_next
 from onesixty.messages.types import Category, Direction, Encoding, Message
+from onesixty.sms import form
 
 # Every flow of a carrier with the time of its first message, by jumping from one to the next in the
 # index: the cost is by flows, not by messages.
@@ -59,7 +60,7 @@ FROM taken WHERE m.account_id = taken.account_id AND m.id = taken.message_id
     AND {sql_next("m.status", str(int(Cause.CLAIMED)))} <> 0
 RETURNING m.account_id, m.id, m.status, m.category, m.test, m.encoding, m.segments, m.parts_sent,
     m.attempts, m.carrier_id, m.fallbacks, m.sender, m.recipient, m.body, m.expires_at,
-    m.created_at, m.flow,
+    m.created_at, m.flow, m.form,
     -- whether a flow has had its share and may have more
     (SELECT bool_or(found >= share) FROM (SELECT count(*) AS found, share FROM due
         GROUP BY priority, account_id, flow, share) AS each) AS more,
@@ -90,4 +91,5 @@ def message(row: Any) -> Message:
         fallbacks=row["fallbacks"] or [],
         flow=row["flow"],
         expires_at=row["expires_at"],
+        form=form.from_json(row["form"]) if row["form"] else None,
     )
