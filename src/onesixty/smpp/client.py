@@ -19,6 +19,7 @@ from onesixty.smpp.pdus import Command, Pdu
 from onesixty.smpp.session import Session
 from onesixty.smpp.states import BindMode, BindRefused, Bound, Event, Side, State, Timers
 from onesixty.smpp.statuses import Occasion, Status, StatusClass, class_of, name_of
+from onesixty.smpp.trace.capture import Capture, Wiretap
 
 __all__ = [
     "Answer",
@@ -212,6 +213,13 @@ class Client:
         """Every configured bind, in the order given."""
         return [line.state() for line in self._lines]
 
+    def wiretaps(self) -> list[Wiretap]:
+        """What went over each configured bind lately, connections that ended included."""
+        return [
+            Wiretap(f"{number} {line.bind.mode.name.lower()}", line.capture)
+            for number, line in enumerate(self._lines, 1)
+        ]
+
     def room(self) -> int:
         """Free window slots of all lines that take submits, less what waits for one."""
         return sum(line.link.room for line in self._lines if line.link and line.takes_submits)
@@ -267,6 +275,7 @@ class ClientLink(Link):
         self.smsc_id = ""
         self.refusal = 0
         self.bound_at: float | None = None
+        self.session.capture = line.capture
         self._line = line
 
     def _on_open(self) -> None:
@@ -306,6 +315,7 @@ class _Line:
     def __init__(self, bind: Bind, client: Client, backoff: Backoff) -> None:
         self.bind, self.client = bind, client
         self.link: ClientLink | None = None
+        self.capture = Capture()
         self._backoff = backoff
         self._transmits = bind.mode is not BindMode.RECEIVER
         self._stopping = False
@@ -372,7 +382,9 @@ class _Line:
             link.abort()
             detail = str(error) or type(error).__name__
             late = isinstance(error, TimeoutError)
-            self._note_end("no connection in time" if late else detail, 0)
+            detail = "no connection in time" if late else detail
+            self.capture.closed(detail, clock.monotonic())
+            self._note_end(detail, 0)
             return self._backoff.delay()
         await link.lost.wait()
         stood = 0.0 if link.bound_at is None else clock.monotonic() - link.bound_at

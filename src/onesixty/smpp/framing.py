@@ -28,7 +28,8 @@ class FramingError(Exception):
     """The stream cannot be read any further: answer generic_nack `status`, `sequence`, and close.
 
     `frames` are the whole PDUs that came before the bad one in the same `feed`. `not_smpp` is True
-    when the peer visibly speaks another protocol, so that an answer is of no use.
+    when the peer visibly speaks another protocol, so that an answer is of no use. `head` are the
+    first octets of what is no PDU.
     """
 
     def __init__(self, sequence: int, detail: str, frames: list[bytes], *, not_smpp: bool) -> None:
@@ -38,6 +39,7 @@ class FramingError(Exception):
         self.detail = detail
         self.frames = frames
         self.not_smpp = not_smpp
+        self.head = b""
 
 
 class Framer:
@@ -66,7 +68,9 @@ class Framer:
             length = int.from_bytes(data[at : at + 4], "big")
             if not HEADER_SIZE <= length <= cap:
                 self._pending += data[at : at + HEADER_SIZE]
-                raise _error(data[at : at + HEADER_SIZE], cap, frames)
+                error = _error(data[at : at + HEADER_SIZE], cap, frames)
+                error.head = data[at : at + HEADER_SIZE]
+                raise error
             if size - at < length:
                 break
             frames.append(data[at : at + length])

@@ -192,15 +192,15 @@ class Link(asyncio.Protocol):
         transport, session, outbox = self._transport, self.session, self._outbox
         if transport is None or transport.is_closing():
             return
+        now = self._clock.monotonic()
         if outbox and not self._write_blocked:
-            now = self._clock.monotonic()
             for _ in range(min(len(outbox), session.room)):
                 command, prepared, ticket = outbox.popleft()
                 ticket[0].waiting -= 1
                 session.send(command, prepared, ticket, now)
         if self._retire_at is not None and self._abort_at is None:
             self._go_on_retiring(self._retire_at)
-        if data := session.take_outgoing():
+        if data := session.take_outgoing(now):
             transport.write(data)
         self._mind_reading(transport)
 
@@ -237,6 +237,9 @@ class Link(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one by shape only
         address = transport.get_extra_info("peername") or ("", 0)
         self.peer = f"{address[0]}:{address[1]}"
+        own = transport.get_extra_info("sockname") or ("", 0)
+        now = self._clock.monotonic()
+        self.session.capture.opened(f"{own[0]}:{own[1]}", self.peer, now)
         if (sock := transport.get_extra_info("socket")) is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._on_open()
@@ -262,6 +265,7 @@ class Link(asyncio.Protocol):
         self._abort_at = self._clock.monotonic()
         self.reason = reason = self.reason or str(exc or "") or "the peer closed the connection"
         _log.info("link to %s lost: %s", self.peer, reason)
+        self.session.capture.closed(reason, self._abort_at)
         answer = Answer(AnswerKind.UNANSWERED, detail=reason, lost=True)
         for call, index in self.session.close():
             call.on_answer(index, answer)

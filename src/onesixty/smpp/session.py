@@ -43,6 +43,7 @@ from onesixty.smpp.states import (
     Token,
 )
 from onesixty.smpp.statuses import Status
+from onesixty.smpp.trace.capture import Capture
 
 LAST_SEQUENCE = 0x7FFFFFFF
 ESME_OWES_AT_MOST = 1_000
@@ -81,6 +82,8 @@ class Session(Generic[Token]):
         """Requests of the peer that `answer` has yet to answer."""
         self.answers_enquire_link = True
         """Off only where a dead peer is to be played."""
+        self.capture = Capture()
+        """The last PDUs; another one takes its place where they are kept beyond the connection."""
         self._timers = timers
         self._window = window
         self._owes_at_most = 2 * window if side is Side.SMSC else ESME_OWES_AT_MOST
@@ -208,10 +211,11 @@ class Session(Generic[Token]):
         """Put bytes on the wire as they are, in order with everything else."""
         self._outgoing.append(data)
 
-    def take_outgoing(self) -> bytes:
+    def take_outgoing(self, now: float = 0.0) -> bytes:
         """All bytes to write now."""
         if not self._outgoing:
             return b""
+        self.capture.sent(self._outgoing, now)
         data = b"".join(self._outgoing)
         self._outgoing.clear()
         return data
@@ -234,6 +238,9 @@ class Session(Generic[Token]):
             frames = self._framer.feed(data)
         except FramingError as error:
             frames, broken = error.frames, error
+            self.capture.received((*frames, error.head), now)
+        else:
+            self.capture.received(frames, now)
         if frames:
             self._heard, self._enquired, self._misses = now, None, 0
         lenient = self.side is Side.ESME
