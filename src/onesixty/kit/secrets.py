@@ -10,6 +10,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+_COST = 14  # of scrypt: 2**14 rounds over blocks of 1 KB, 16 MB
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
@@ -52,6 +53,26 @@ def token_bytes(count: int) -> bytes:
 def key_hash(key: str) -> bytes:
     """SHA-256: API keys have over 200 random bits, so no slow hash is needed."""
     return hashlib.sha256(key.encode()).digest()
+
+
+def password_hash(password: str) -> str:
+    """What to keep of a password that a person may have chosen: scrypt, with its costs and salt.
+
+    Takes some 40 ms of a processor: not for the event loop.
+    """
+    salt = os.urandom(16)
+    return f"scrypt${_COST}${salt.hex()}${_scrypt(password, salt, _COST).hex()}"
+
+
+def password_fits(password: str, kept: str) -> bool:
+    """Whether `kept` was made of this password; as slow as `password_hash`."""
+    _, cost, salt, digest = kept.split("$")
+    found = _scrypt(password, bytes.fromhex(salt), int(cost))
+    return hmac.compare_digest(found, bytes.fromhex(digest))
+
+
+def _scrypt(password: str, salt: bytes, cost: int) -> bytes:
+    return hashlib.scrypt(password.encode(), salt=salt, n=1 << cost, r=8, p=1, dklen=32)
 
 
 def equal(a: bytes, b: bytes) -> bool:

@@ -13,6 +13,8 @@ from uuid import UUID
 from onesixty.kit.clock import Clock
 from onesixty.kit.loops import Loop
 from onesixty.nodes.node import Node
+from onesixty.records import esmes
+from onesixty.records.esmes import EsmeRecord
 from onesixty.storage.database import Connection, Database
 
 POLL_SECONDS = 1.0
@@ -123,6 +125,8 @@ class Snapshot:
     routes: Mapping[int, tuple[RouteRecord, ...]]  # by account, in their order
     endpoints: Mapping[int, Endpoint]
     limits: Mapping[int, tuple[LimitRecord, ...]] = field(default_factory=dict)  # by account
+    esmes: Mapping[int, EsmeRecord] = field(default_factory=dict)  # disabled ones too
+    esme_names: Mapping[str, EsmeRecord] = field(default_factory=dict)  # the same by system_id
 
 
 class SnapshotKeeper:
@@ -205,6 +209,7 @@ async def load(connection: Connection) -> Snapshot:
         " failing_since FROM webhook_endpoints"
         " WHERE removed_at IS NULL AND disabled_at IS NULL ORDER BY id"
     )
+    customers = await esmes.load(connection)
     return Snapshot(
         revision=revision,
         accounts={row["id"]: Account(**row) for row in accounts},
@@ -222,6 +227,8 @@ async def load(connection: Connection) -> Snapshot:
         routes=await _routes(connection),
         endpoints={row["id"]: Endpoint(**row) for row in endpoints},
         limits=await _limits(connection),
+        esmes={one.id: one for one in customers},
+        esme_names={one.system_id: one for one in customers},
     )
 
 

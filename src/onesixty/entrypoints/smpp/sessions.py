@@ -1,0 +1,125 @@
+"""The sessions of customers (ESMEs) bound to this process, and which of them to deliver on.
+
+For those who deliver:
+
+- `Sessions.next_for(esme_id)` is the session to write the next deliver_sm to, or None: round robin
+  over those that are bound to receive and have a free window slot. Write it with
+  `session.link.deliver(pdu, on_answer)`.
+- `Sessions.receiving()` are the numbers of all ESMEs that have a session to receive here.
+- `Sessions.on_receiver(callback)` calls back with the number of an ESME whenever such a session was
+  bound, after its bind_resp was written.
+- `session.settings` are the ESME's settings as they are now; `session.link.version` is the version.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from onesixty.messages.render import timestamp
+from onesixty.records.esmes import EsmeRecord, EsmeSettings
+from onesixty.smpp.server import BindMode, ServerLink
+
+
+@dataclass(slots=True, eq=False)
+class EsmeSession:
+    """One accepted bind, from its acceptance to its end."""
+
+    link: ServerLink
+    esme: EsmeRecord  # as it is now
+    bound_at: datetime
+    tls: bool
+    submits: int = 0  # requests with a message
+    accepted: int = 0
+    deliveries: int = 0  # deliver_sm that it took with status 0
+
+    @property
+    def settings(self) -> EsmeSettings:
+        """The settings of its ESME as they are now."""
+        return self.esme.settings
+
+    def shown(self) -> dict[str, Any]:
+        """What people see of it."""
+        link = self.link
+        return {
+            "peer": link.peer,
+            "mode": MODE_NAMES[link.mode],
+            "version": f"{link.version >> 4}.{link.version & 0xF}",
+            "tls": self.tls,
+            "bound_at": timestamp(self.bound_at),
+            "unanswered_submits": link.session.owed,
+            "unanswered_deliveries": link.session.in_flight + link.waiting,
+            "submits": self.submits,
+            "accepted": self.accepted,
+            "deliveries": self.deliveries,
+        }
+
+
+MODE_NAMES = {
+    BindMode.TRANSMITTER: "transmitter",
+    BindMode.RECEIVER: "receiver",
+    BindMode.TRANSCEIVER: "transceiver",
+}
+
+
+class Sessions:
+    """All sessions of this process, by ESME."""
+
+    def __init__(self) -> None:
+        self.by_link: dict[ServerLink, EsmeSession] = {}
+        self._by_esme: dict[int, list[EsmeSession]] = {}
+        self._turns: dict[int, int] = {}
+        self._on_receiver: list[Callable[[int], None]] = []
+
+    def of(self, esme_id: int) -> list[EsmeSession]:
+        """The sessions of an ESME here, in the order of their binds."""
+        return self._by_esme.get(esme_id, [])
+
+    def esmes(self) -> list[int]:
+        """The numbers of the ESMEs that have a session here."""
+        return list(self._by_esme)
+
+    def receiving(self) -> list[int]:
+        """The numbers of the ESMEs that have a session here which can receive."""
+        return [
+            esme_id
+            for esme_id, sessions in self._by_esme.items()
+            if any(session.link.can_receive for session in sessions)
+        ]
+
+    def next_for(self, esme_id: int) -> EsmeSession | None:
+        """The session for the next delivery, in turn; None when none has a free window slot."""
+        sessions = self._by_esme.get(esme_id, ())
+        turn = self._turns.get(esme_id, 0)
+        for step in range(len(sessions)):
+            at = (turn + step) % len(sessions)
+            link = sessions[at].link
+            if link.can_receive and link.room > 0:
+                self._turns[esme_id] = at + 1
+                return sessions[at]
+        return None
+
+    def on_receiver(self, callback: Callable[[int], None]) -> None:
+        """Call back with the number of an ESME after a session of it was bound to receive."""
+        self._on_receiver.append(callback)
+
+    def add(self, session: EsmeSession) -> None:
+        """A bind is being accepted: its answer is written in the turn of the loop after this."""
+        self.by_link[session.link] = session
+        self._by_esme.setdefault(session.esme.id, []).append(session)
+        if session.link.mode is not BindMode.TRANSMITTER:
+            loop = asyncio.get_running_loop()
+            for callback in self._on_receiver:
+                loop.call_soon(loop.call_soon, callback, session.esme.id)
+
+    def remove(self, link: ServerLink) -> EsmeSession | None:
+        """A bind is over."""
+        session = self.by_link.pop(link, None)
+        if session is not None:
+            sessions = self._by_esme[session.esme.id]
+            sessions.remove(session)
+            if not sessions:
+                del self._by_esme[session.esme.id]
+                self._turns.pop(session.esme.id, None)
+        return session
