@@ -16,7 +16,7 @@ from onesixty.sms.segments import (
     count,
     parts,
     plan,
-    plan_binary,
+    plan_octets,
 )
 
 GSM7: Final = Encoding.GSM7
@@ -219,7 +219,7 @@ def test_a_message_with_tables_is_concatenated_in_its_header() -> None:
 def test_binary_data_is_split_by_octets(octets: int, header: bytes, sizes: list[int]) -> None:
     """8-bit data fills 140 octets less the header, and ports stand in every part."""
     data = bytes(range(256))[:octets]
-    planned = plan_binary(data, header=header)
+    planned = plan_octets(data, header=header)
     built = parts(planned, 1)
     assert (planned.data_coding, planned.segments) == (4, len(sizes))
     assert [len(part.data) for part in built] == sizes
@@ -230,20 +230,20 @@ def test_binary_data_is_split_by_octets(octets: int, header: bytes, sizes: list[
 
 def test_binary_data_may_be_split_by_the_carrier() -> None:
     """PAYLOAD hands the data over whole, and still counts what the radio side will take."""
-    planned = plan_binary(bytes(141), concatenation=Concatenation.PAYLOAD)
+    planned = plan_octets(bytes(141), concatenation=Concatenation.PAYLOAD)
     assert (planned.segments, planned.pieces) == (2, (bytes(141),))
 
 
 def test_a_caller_who_concatenates_must_fit_one_part() -> None:
     """A header that is already numbered is not numbered again."""
     header = udh.build(udh.concatenation(1, 2, 1))
-    assert parts(plan_binary(bytes(134), header=header))[0].udh == header
+    assert parts(plan_octets(bytes(134), header=header))[0].udh == header
     with pytest.raises(SegmentationError, match="2 segments"):
-        plan_binary(bytes(135), header=header)
+        plan_octets(bytes(135), header=header)
 
 
 @pytest.mark.parametrize("header", ["05", "050003aa02", "0600", "050003aa020199"])
 def test_malformed_headers_are_refused(header: str) -> None:
     """A header whose length is not its own would eat data or leave junk."""
     with pytest.raises(SegmentationError, match="malformed"):
-        plan_binary(b"data", header=bytes.fromhex(header))
+        plan_octets(b"data", header=bytes.fromhex(header))

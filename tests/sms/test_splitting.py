@@ -10,7 +10,7 @@ from onesixty.sms.alphabet import DEFAULT_BASE, DEFAULT_SHIFT, Encoding
 from onesixty.sms.decoding import decode
 from onesixty.sms.national import Language
 from onesixty.sms.reassembly import Fragment, assemble, fragment
-from onesixty.sms.segments import Concatenation, Part, Plan, count, parts, plan, plan_binary
+from onesixty.sms.segments import Concatenation, Part, Plan, count, parts, plan, plan_octets
 
 GSM = DEFAULT_BASE.replace("\x1b", "") + "".join(DEFAULT_SHIFT.values())
 PIECES = [
@@ -118,7 +118,7 @@ def size_of(letter: str, encoding: Encoding) -> int:
 @given(st.binary(max_size=1000), st.sampled_from(Concatenation))
 def test_binary_data_arrives_as_it_was(data: bytes, concatenation: Concatenation) -> None:
     """Octets are split and joined without a change."""
-    planned = plan_binary(data, concatenation=concatenation)
+    planned = plan_octets(data, concatenation=concatenation)
     assembled = assemble(received(planned, parts(planned, 5), 5))
     assert (assembled.octets, assembled.text) == (data, "")
 

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from onesixty.sms import segments
 from onesixty.sms import udh as headers
+from onesixty.sms.alphabet import Encoding
 
 SILENT: Final = 0x40  # protocol identifier of short message type 0: acknowledged, never shown
 FLASH: Final = 0  # message class: shown at once, not stored
@@ -26,6 +28,37 @@ class Form:
     message_class: int | None = None  # 0 flash, 1 device, 2 SIM, 3 terminal
     protocol_id: int = 0  # 64: silent (short message type 0)
 
+    missing_parts: tuple[int, ...] = ()  # of an inbound message: those that never came
+
+    def plan(
+        self,
+        body: str,
+        encoding: Encoding | None = None,
+        *,
+        concatenation: segments.Concatenation = segments.Concatenation.UDH8,
+        max_segments: int = segments.MAX_PARTS,
+    ) -> segments.Plan:
+        """How the message goes out: its data, or `body` where it has none.
+
+        `encoding` is that of the body, or what the data is counted in; None lets the text decide,
+        and takes data for binary. Raises SegmentationError.
+        """
+        if self.data is not None:
+            return segments.plan_octets(
+                self.data,
+                encoding=encoding or Encoding.BINARY,
+                header=self.udh,
+                concatenation=concatenation,
+                max_segments=max_segments,
+            )
+        return segments.plan(
+            body,
+            encoding=_TEXT[encoding] if encoding else None,
+            header=self.udh,
+            concatenation=concatenation,
+            max_segments=max_segments,
+        )
+
     def to_json(self) -> dict[str, Any]:
         """What differs from plain text, as the database keeps it; octets as hex digits."""
         kept: dict[str, Any] = {}
@@ -39,6 +72,8 @@ class Form:
             kept["message_class"] = self.message_class
         if self.protocol_id:
             kept["protocol_id"] = self.protocol_id
+        if self.missing_parts:
+            kept["missing_parts"] = self.missing_parts
         return kept
 
     @property
@@ -57,7 +92,15 @@ def from_json(kept: Mapping[str, Any]) -> Form:
         data_coding=kept.get("data_coding"),
         message_class=kept.get("message_class"),
         protocol_id=kept.get("protocol_id", 0),
+        missing_parts=tuple(kept.get("missing_parts", ())),
     )
+
+
+_TEXT: Final[dict[Encoding, segments.TextEncoding]] = {
+    Encoding.GSM7: Encoding.GSM7,
+    Encoding.UCS2: Encoding.UCS2,
+    Encoding.LATIN1: Encoding.LATIN1,
+}
 
 
 def for_ports(destination: int, source: int) -> bytes:

@@ -14,12 +14,14 @@ from onesixty.sms import national as tables
 from onesixty.sms import udh
 from onesixty.sms.alphabet import GSM7, Encoding
 from onesixty.sms.national import Language
-from onesixty.sms.splitting import Encoded, parts_needed, split
+from onesixty.sms.splitting import Encoded, parts_needed, split, split_octets
 
 TextEncoding = Literal[Encoding.GSM7, Encoding.UCS2, Encoding.LATIN1]
 
 USER_DATA_OCTETS = 140
 MAX_PARTS = 255
+# Beside the largest concatenation element a part has room for at least one surrogate pair.
+HEADER_OCTETS_MOST = USER_DATA_OCTETS - 6 - 4
 DEFAULT_MAX_SEGMENTS = 10
 # Reading a member from its enum class is slow on Python 3.11, and every text passes here.
 _GSM7: Final = Encoding.GSM7
@@ -118,16 +120,23 @@ def plan(
     encoding: TextEncoding | None = None,
     concatenation: Concatenation = Concatenation.UDH8,
     national: Collection[Language] = (),
+    header: bytes = b"",
     max_segments: int = DEFAULT_MAX_SEGMENTS,
 ) -> Plan:
     """Choose an encoding (None: GSM 7-bit where the text allows, else UTF-16) and split the text.
 
-    The tables of `national` languages are used where they need fewer segments than UTF-16. Such a
-    message is concatenated in its header, because SMPP forbids a header beside sar_*.
-    SegmentationError: characters outside a wanted encoding, or more than `max_segments` (at most
-    255) segments.
+    The tables of `national` languages are used where they need fewer segments than UTF-16. Under a
+    `header` its own tables are used instead, see `plan_octets`. A message with either is
+    concatenated in its header, because SMPP forbids a header beside sar_*.
+    SegmentationError: characters outside a wanted encoding, a malformed header, or more than
+    `max_segments` (at most 255) segments.
     """
-    encoded = _encode(text, encoding, concatenation, national)
+    if header:
+        parsed = _parse(header)
+        encoded = _encode_under(parsed, text, encoding)._replace(elements=header[1:])
+        max_segments = 1 if parsed.concatenation else max_segments
+    else:
+        encoded = _encode(text, encoding, concatenation, national)
     segments = _segments(encoded, concatenation, max_segments)
     concatenation = _effective(concatenation, encoded.elements)
     if segments == 1 or concatenation is Concatenation.PAYLOAD:
@@ -138,29 +147,29 @@ def plan(
     return Plan(encoded.encoding, concatenation, segments, pieces, encoded.elements)
 
 
-def plan_binary(
-    data: bytes,
+def plan_octets(
+    octets: bytes,
     *,
+    encoding: Encoding = Encoding.BINARY,
     header: bytes = b"",
     concatenation: Concatenation = Concatenation.UDH8,
     max_segments: int = DEFAULT_MAX_SEGMENTS,
 ) -> Plan:
-    """Split 8-bit data; `header` is a user data header with its length octet, such as one of ports.
+    """Split octets that go out as they are; `encoding` says what they are counted in.
 
-    A header that concatenates by itself means that the caller splits: the data must fit one part.
+    `header` is a user data header with its length octet, such as one of ports. One that
+    concatenates by itself means that the caller splits: the octets must fit one part.
     SegmentationError: a malformed header, or too many segments.
     """
-    parsed = udh.parse(header + b"\x00") if header else (udh.Header(), b"\x00")
-    if parsed is None or parsed[1] != b"\x00" or len(header) >= USER_DATA_OCTETS - 10:
-        raise SegmentationError("malformed_header", "the user data header is malformed")
-    encoded = Encoded(Encoding.BINARY, data, elements=header[1:])
-    segments = _segments(encoded, concatenation, 1 if parsed[0].concatenation else max_segments)
+    concatenates = header and _parse(header).concatenation
+    encoded = Encoded(encoding, octets, elements=header[1:])
+    segments = _segments(encoded, concatenation, 1 if concatenates else max_segments)
     concatenation = _effective(concatenation, encoded.elements)
-    limit = len(data)
+    pieces: tuple[bytes, ...] = (octets,)
     if segments > 1 and concatenation is not Concatenation.PAYLOAD:
-        limit = _limits(Encoding.BINARY, concatenation, len(encoded.elements))[1]
-    pieces = [data[start : start + limit] for start in range(0, len(data), limit or 1)] or [b""]
-    return Plan(Encoding.BINARY, concatenation, segments, tuple(pieces), encoded.elements)
+        limit = _limits(encoding, concatenation, len(encoded.elements))[1]
+        pieces = split_octets(octets, limit, encoding)
+    return Plan(encoding, concatenation, segments, pieces, encoded.elements)
 
 
 def parts(plan: Plan, reference: int = 0) -> list[Part]:
@@ -211,6 +220,26 @@ def _encode(
     if not choices:
         raise _not_encodable(GSM7.unencodable(text), "the GSM 7-bit alphabet")
     return min(choices, key=lambda choice: _needed(choice, concatenation))
+
+
+def _encode_under(header: udh.Header, text: str, encoding: TextEncoding | None) -> Encoded:
+    """The text in the tables that a header names, or as without one."""
+    if (header.locking or header.single) and encoding in (None, _GSM7):
+        alphabet = tables.alphabet(header.locking, header.single)
+        octets = alphabet.encode(text)
+        if octets is not None:
+            return Encoded(_GSM7, octets, alphabet)
+        if encoding is _GSM7:
+            raise _not_encodable(alphabet.unencodable(text), "the alphabet of the header")
+    return _encode(text, encoding, Concatenation.UDH8, ())
+
+
+def _parse(header: bytes) -> udh.Header:
+    """What a header says; SegmentationError when it is malformed or leaves no room for data."""
+    parsed = udh.parse(header + b"\x00")
+    if parsed is None or parsed[1] != b"\x00" or len(header) > HEADER_OCTETS_MOST:
+        raise SegmentationError("malformed_header", "the user data header is malformed")
+    return parsed[0]
 
 
 def _as_ucs2(text: str) -> Encoded:

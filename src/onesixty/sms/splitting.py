@@ -33,6 +33,17 @@ def parts_needed(octets: bytes, start: int, limit: int, encoding: Encoding) -> i
     return needed
 
 
+def split_octets(octets: bytes, limit: int, encoding: Encoding) -> tuple[bytes, ...]:
+    """Cut octets whose text nobody knows; at least one piece, none above `limit` octets."""
+    pieces = []
+    start = 0
+    while start < len(octets):
+        cut = _cut(octets, start, limit, encoding)
+        pieces.append(octets[start:cut])
+        start = cut
+    return tuple(pieces) or (b"",)
+
+
 def split(text: str, encoded: Encoded, limit: int, needed: int) -> tuple[bytes, ...]:
     """Cut into exactly the number of pieces that `parts_needed` gave, none above `limit` octets."""
     encoding, octets, alphabet, _ = encoded
