@@ -64,7 +64,8 @@ WITH news AS (
         CASE WHEN error_code IS NOT NULL THEN 'some parts never came' END, at, at
     FROM news
 ), noted AS (
-    SELECT account_id, event_id, {Status.RECEIVED} AS type, 1 AS sequence, id, false AS callback, at
+    SELECT account_id, event_id, {Status.RECEIVED} AS type, 1 AS sequence, id, false AS callback,
+        NULL::int AS esme, at
     FROM news
 ), recorded AS (
     INSERT INTO events (account_id, id, type, sequence, message_id, at)

@@ -102,7 +102,7 @@ WITH lost AS (
     SELECT id, account_id, $2, $2 FROM moved WHERE status = {Status.UNCERTAIN}
     ON CONFLICT (message_id) DO UPDATE SET since = excluded.since, due_at = excluded.due_at
 )
-SELECT account_id, id, status AS type, sequence, callback FROM moved
+SELECT account_id, id, status AS type, sequence, callback, NULL::int AS esme FROM moved
 """
 
 

@@ -96,9 +96,10 @@ WITH parts AS (
     WHERE m.account_id = n.account_id AND m.id = n.message_id AND {_NEXT} <> 0
         AND (n.whole OR {_ARRIVED} OR NOT m.possible_duplicate)
     RETURNING m.account_id, m.id, m.status AS type, m.sequence,
-        m.callback_url IS NOT NULL AS callback, n.event_id, n.at
+        m.callback_url IS NOT NULL AS callback, {store.sql_esme("m.origin", "m.status")} AS esme,
+        n.event_id, n.at
 ), noted AS (
-    SELECT account_id, event_id, type, sequence, id, callback, at FROM moved
+    SELECT account_id, event_id, type, sequence, id, callback, esme, at FROM moved
 ), recorded AS (
     INSERT INTO events (account_id, id, type, sequence, message_id, at)
     SELECT account_id, event_id, type, sequence, id, at FROM noted

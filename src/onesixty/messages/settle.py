@@ -50,8 +50,9 @@ WITH outcome AS (
         AND (m.attempts = o.attempt - (m.status <> {Status.UNCERTAIN})::int
             OR o.cause = {Cause.ACCEPTED} AND o.attempt <= m.attempts)
     RETURNING m.account_id, m.id, m.status, m.sequence, m.category, m.expires_at,
-        m.callback_url IS NOT NULL AS callback, m.flow, o.event_id, o.at, o.requeue_carrier,
-        o.requeue_at, CASE WHEN m.parts_sent = 0 THEN m.fallbacks[1] END AS next_carrier
+        m.callback_url IS NOT NULL AS callback, {store.sql_esme("m.origin", "m.status")} AS esme,
+        m.flow, o.event_id, o.at, o.requeue_carrier, o.requeue_at,
+        CASE WHEN m.parts_sent = 0 THEN m.fallbacks[1] END AS next_carrier
 ), requeued AS (
     INSERT INTO queue (message_id, account_id, carrier_id, priority, due_at, expires_at, flow,
         next_carrier)
@@ -63,7 +64,7 @@ WITH outcome AS (
     SELECT id, account_id, at, at FROM moved WHERE status = {Status.UNCERTAIN}
     ON CONFLICT (message_id) DO UPDATE SET since = excluded.since, due_at = excluded.due_at
 ), noted AS (
-    SELECT account_id, event_id, status AS type, sequence, id, callback, at FROM moved
+    SELECT account_id, event_id, status AS type, sequence, id, callback, esme, at FROM moved
     WHERE status <> ALL({sql_set(UNTOLD)})
 ), recorded AS (
     INSERT INTO events (account_id, id, type, sequence, message_id, at)

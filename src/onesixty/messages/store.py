@@ -18,8 +18,32 @@ from onesixty.messages.types import Direction, Message
 from onesixty.records import events
 from onesixty.storage.database import Connection, Rows, columns
 
+# The events that an ESME is sent a receipt for, as a bit mask, by the five bits of the
+# registered_delivery of its submit that count (SMPP 5.0, 4.7.21): 1 every end, 2 failures,
+# 3 successes, and 16 also when it was sent.
+_SUCCESSES: Final = 1 << Status.DELIVERED | 1 << Status.READ
+_FAILURES: Final = sum(
+    1 << status
+    for status in (Status.UNDELIVERED, Status.FAILED, Status.EXPIRED, Status.CANCELED)
+)
+_ENDS: Final = (0, _SUCCESSES | _FAILURES, _FAILURES, _SUCCESSES)
+RECEIPT_MASKS: Final = tuple(
+    _ENDS[bits & 3] | bool(bits & 0x10) << Status.SENT for bits in range(32)
+)
+
+
+def sql_esme(origin: str, status: str) -> str:
+    """SQL for the ESME that gets a receipt for this status of its message, or NULL.
+
+    As the outbox has it: minus the number of the ESME.
+    """
+    masks = "'{" + ",".join(map(str, RECEIPT_MASKS)) + "}'::int[]"
+    wanted = f"({masks})[(({origin}->'registered')::int & 31) + 1] >> {status}::int & 1 = 1"
+    return f"CASE WHEN {origin} IS NOT NULL AND {wanted} THEN -({origin}->'esme')::int END"
+
+
 # SQL for the rows that events put into the outbox; `noted` names a CTE with account_id, event_id,
-# type, callback, at.
+# type, callback, esme, at.
 WEBHOOKS: Final = f"""
     INSERT INTO webhook_queue (event_id, endpoint_id, account_id, due_at)
     SELECT noted.event_id, endpoint.id, noted.account_id, noted.at
@@ -29,6 +53,9 @@ WEBHOOKS: Final = f"""
     UNION ALL
     SELECT noted.event_id, 0, noted.account_id, noted.at FROM noted
     WHERE noted.callback AND {events.CALLBACK_MASK} >> noted.type::int & 1 = 1
+    UNION ALL
+    SELECT noted.event_id, noted.esme, noted.account_id, noted.at FROM noted
+    WHERE noted.esme IS NOT NULL
     RETURNING 1
 """
 
@@ -63,7 +90,7 @@ WITH draft AS (
     WHERE status = {Status.SENDING} HAVING count(*) > 0
 ), noted AS (
     SELECT account_id, event_id, {Status.QUEUED} AS type, callback_url IS NOT NULL AS callback,
-        created_at AS at, id
+        NULL::int AS esme, created_at AS at, id
     FROM draft WHERE status <> {Status.SCHEDULED}
 ), recorded AS (
     INSERT INTO events (account_id, id, type, sequence, message_id, at)
@@ -75,9 +102,9 @@ SELECT count(*) FROM hooked
 NOTE: Final = f"""
 WITH noted AS (
     SELECT * FROM unnest($1::int[], $2::uuid[], $3::smallint[], $4::smallint[], $5::uuid[],
-        $6::boolean[])
-    AS noted(account_id, event_id, type, sequence, id, callback),
-        (SELECT $7::timestamptz AS at) AS moment
+        $6::boolean[], $7::int[])
+    AS noted(account_id, event_id, type, sequence, id, callback, esme),
+        (SELECT $8::timestamptz AS at) AS moment
 ), recorded AS (
     INSERT INTO events (account_id, id, type, sequence, message_id, at)
     SELECT account_id, event_id, type, sequence, id, at FROM noted
@@ -126,7 +153,7 @@ def _texts(texts: Sequence[str]) -> str | None:
 async def note(tx: Connection, moved: Rows, now: datetime) -> int:
     """Write events and outbox rows of messages that changed; return how many outbox rows.
 
-    Takes rows of account_id, id, type, sequence, callback.
+    Takes rows of account_id, id, type, sequence, callback, esme.
     """
     hooked: int = await tx.fetchval(
         NOTE,
@@ -136,6 +163,7 @@ async def note(tx: Connection, moved: Rows, now: datetime) -> int:
         [row["sequence"] for row in moved],
         [row["id"] for row in moved],
         [row["callback"] for row in moved],
+        [row["esme"] for row in moved],
         now,
     )
     return hooked

@@ -21,7 +21,8 @@ UPDATE messages m SET status = {sql_next("m.status", str(int(Cause.CANCELED)))},
     sequence = m.sequence + 1, final_at = $3
 FROM gone WHERE m.account_id = $1 AND m.id = gone.message_id
     AND {sql_next("m.status", str(int(Cause.CANCELED)))} <> 0
-RETURNING m.account_id, m.id, m.status AS type, m.sequence, m.callback_url IS NOT NULL AS callback
+RETURNING m.account_id, m.id, m.status AS type, m.sequence,
+    m.callback_url IS NOT NULL AS callback, {store.sql_esme("m.origin", "m.status")} AS esme
 """
 # In the order of their ids, so that a caller goes on where the last call ended.
 LIKE: Final = """
@@ -48,7 +49,8 @@ UPDATE messages m SET status = {sql_next("m.status", str(int(Cause.EXPIRED)))},
         || coalesce('; last: ' || m.error_detail, '')
 FROM gone WHERE m.account_id = gone.account_id AND m.id = gone.message_id
     AND {sql_next("m.status", str(int(Cause.EXPIRED)))} <> 0
-RETURNING m.account_id, m.id, m.status AS type, m.sequence, m.callback_url IS NOT NULL AS callback
+RETURNING m.account_id, m.id, m.status AS type, m.sequence,
+    m.callback_url IS NOT NULL AS callback, {store.sql_esme("m.origin", "m.status")} AS esme
 """
 
 

@@ -97,7 +97,8 @@ UPDATE messages m SET status = {_NEXT},
 FROM unnest($1::int[], $2::uuid[], $3::smallint[], $4::text[], $5::text[], $6::text[])
     AS n(account_id, message_id, cause, error_code, error_class, detail)
 WHERE m.account_id = n.account_id AND m.id = n.message_id AND {_NEXT} <> 0
-RETURNING m.account_id, m.id, m.status AS type, m.sequence, m.callback_url IS NOT NULL AS callback
+RETURNING m.account_id, m.id, m.status AS type, m.sequence,
+    m.callback_url IS NOT NULL AS callback, {store.sql_esme("m.origin", "m.status")} AS esme
 """
 KEEP: Final = """
 UPDATE doubts d SET due_at = n.due_at, asked = d.asked OR n.asked
