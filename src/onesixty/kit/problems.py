@@ -142,7 +142,7 @@ _TABLE = (
         "The platform is busy",
         "Nothing was stored. Wait as long as `Retry-After` says, then repeat.",
         20503,
-        0x58,
+        0x14,
     ),
     Kind(
         "unavailable",

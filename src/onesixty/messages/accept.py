@@ -85,12 +85,32 @@ class Acceptor:
 
         Raises Problem `overloaded` or a conflict.
         """
+        begun = self.begin(request, caller, claim, encode)
+        if isinstance(begun, Refusal):
+            if claim and (kept := await self._kept(claim)):
+                return kept
+            metrics.refused.labels(begun.code).inc()
+            return begun
+        result = await begun
+        if isinstance(result, Problem):
+            raise result
+        return result if isinstance(result, idempotency.Answer) else result[0]
+
+    def begin(
+        self,
+        request: SendRequest,
+        caller: Caller,
+        claim: idempotency.Claim | None = None,
+        encode: Encode | None = None,
+    ) -> "Refusal | asyncio.Future[Result]":
+        """Decide about one message now, have it stored soon: the future is done after its commit.
+
+        For doors that take many at once without a task for each; without a claim its result is a
+        list of one Message. Raises Problem `overloaded`. Refusals are the caller's to count.
+        """
         began = self._clock.monotonic()
         decided = decide(self._keeper.book, request, caller, self._clock.now(), self._pick(caller))
         if isinstance(decided, Refusal):
-            if claim and (kept := await self._kept(claim)):
-                return kept
-            metrics.refused.labels(decided.code).inc()
             return decided
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         try:
@@ -98,10 +118,7 @@ class Acceptor:
         except Full:
             detail = "too many messages wait to be stored"
             raise Problem("overloaded", detail, retry_after_seconds=1) from None
-        result = await future
-        if isinstance(result, Problem):
-            raise result
-        return result if isinstance(result, idempotency.Answer) else result[0]
+        return future
 
     async def accept_batch(
         self,

@@ -1,7 +1,7 @@
 """Message ids as ESMEs see them: the message's own UUID in the form that the ESME wants.
 
-No look-up table: the id in a submit_sm_resp, in a receipt and in a query_sm can be computed from the
-message, and read back. Two kinds of message have another id, which their origin keeps as `id`:
+No look-up table: the id in a submit_sm_resp, a receipt and a query_sm is computed from the message,
+and read back. Two kinds of message have another id, which their origin keeps as `id`:
 
 - Those of a client that speaks SMPP 3.3, whose ids have at most 8 characters: the second, the
   process and a counter, in base 36. They repeat after 48 days. The second says where to search.
