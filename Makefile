@@ -10,7 +10,7 @@ export UV_PYTHON_DOWNLOADS := never
 unexport VIRTUAL_ENV UV_PROJECT_ENVIRONMENT
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check chaos bench bench-peers docs clean
+.PHONY: help demo serve test check chaos fuzz bench bench-peers docs clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 13
@@ -42,6 +42,10 @@ bench-peers: .venv/.synced ## Compare with Kannel and Jasmin, installing them (a
 # SEED: the same schedule again.
 chaos: .venv/.synced ## Break everything at random under load: SEED=7 MINUTES=5
 	@PYTHONPATH=tests $(BIN)/python -m chaos.drill --minutes $(or $(MINUTES),5) $(SEED:%=--seed %)
+
+# FIRST: the case to begin with, as a failure tells it.
+fuzz: .venv/.synced ## Spoil PDUs at random: COUNT=10000000 SEED=1
+	@PYTHONPATH=tests $(BIN)/python -m fuzz --count $(or $(COUNT),100000) $(SEED:%=--seed %) $(FIRST:%=--first %)
 
 docs: .venv/.synced ## Write the reference pages anew
 	@$(BIN)/onesixty reference --write docs/reference
