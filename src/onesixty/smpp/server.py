@@ -4,9 +4,12 @@ Whatever one connection does - garbage, half PDUs, silence - only that connectio
 """
 
 import asyncio
+import socket
 import ssl
+import sys
+from collections import Counter
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from onesixty.kit.clock import Clock
 from onesixty.smpp.link import Answer, AnswerKind, Link, Ticket
@@ -41,10 +44,16 @@ class ServerEvents(Protocol):
         ...
 
 
+HANDSHAKE_SECONDS = 10.0
+"""A TLS client gets that long; after it the time to bind begins."""
+
+
 class Server:
     """One listening port.
 
     `window`: requests to each client that may be unanswered. `tls`: speak TLS from the first octet.
+    A connection is closed at once where it would be one more than `connections_most`, or, of its
+    address, one more than `unbound_most` that are not bound; `on_turned_away` is told of it.
     """
 
     def __init__(
@@ -58,10 +67,13 @@ class Server:
         system_id: str = "ONESIXTY",
     ) -> None:
         self.clock, self.events, self.timers = clock, events, timers
-        self.window, self.system_id = window, system_id
+        self.window, self.system_id, self.tls = window, system_id, tls
+        self.connections_most = self.unbound_most = sys.maxsize
+        self.on_turned_away: Callable[[str], None] = lambda host: None
         self.links: set[ServerLink] = set()
         """Every connection that is up, bound or not."""
-        self._tls = tls
+        self.unbound: Counter[str] = Counter()
+        """Of each address, the connections that are not bound yet."""
         self._listener: asyncio.Server | None = None
         self._ticker: asyncio.Task[None] | None = None
 
@@ -69,16 +81,42 @@ class Server:
         """Listen; the port, which the system chooses where 0 is given."""
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(
-            lambda: ServerLink(self), host, port, ssl=self._tls
+            lambda: ServerLink(self), host, port, ssl=self.tls, **self._patience()
         )
-        self._ticker = asyncio.create_task(self._tick())
+        self.watch()
         bound: int = self._listener.sockets[0].getsockname()[1]
         return bound
 
-    async def stop(self, drain_seconds: float = 0.0) -> None:
-        """Take no more connections, wait that long for open answers, unbind and close them all."""
+    async def start_on(self, listener: socket.socket) -> None:
+        """Listen on a socket that is bound already."""
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(
+            lambda: ServerLink(self), sock=listener, ssl=self.tls, **self._patience()
+        )
+        self.watch()
+
+    def watch(self) -> None:
+        """Let time pass for the connections; `start` does it, `take` alone does not."""
+        self._ticker = self._ticker or asyncio.create_task(self._tick())
+
+    async def take(self, connection: socket.socket) -> None:
+        """Serve a connection that another process accepted. OSError when it is gone already."""
+        connection.setblocking(False)
+        await asyncio.get_running_loop().connect_accepted_socket(
+            lambda: ServerLink(self), connection, ssl=self.tls, **self._patience()
+        )
+
+    def _patience(self) -> dict[str, Any]:
+        return {} if self.tls is None else {"ssl_handshake_timeout": HANDSHAKE_SECONDS}
+
+    def close(self) -> None:
+        """Take no more connections."""
         if self._listener is not None:
             self._listener.close()
+
+    async def stop(self, drain_seconds: float = 0.0) -> None:
+        """Take no more connections, wait that long for open answers, unbind and close them all."""
+        self.close()
         while links := list(self.links):  # again, for those who were just being let in
             for link in links:
                 link.retire(drain_seconds, "the server stops")
@@ -109,7 +147,10 @@ class ServerLink(Link):
         self.bind_fields: dict[str, FieldValue] = {"system_id": server.system_id}
         self.bind_tlvs: list[Tlv] = []
         """What an accepting bind_resp carries; `on_bind` may change both."""
+        self.owner: Any = None
+        """Whatever the owner of the server wants to know again with its requests."""
         self._server = server
+        self._host = ""  # while it counts as not bound
         self._accepted = False
         self._deciding: asyncio.Task[int] | None = None
 
@@ -117,6 +158,16 @@ class ServerLink(Link):
     def version(self) -> int:
         """The interface_version that holds: 0x34, 0x50, or below 0x34 for an old client."""
         return self.session.version
+
+    @property
+    def host(self) -> str:
+        """Address of the other end, without its port."""
+        return self.peer.rpartition(":")[0]
+
+    @property
+    def tls(self) -> bool:
+        """Whether it came to a port that speaks TLS."""
+        return self._server.tls is not None
 
     @property
     def can_receive(self) -> bool:
@@ -147,7 +198,14 @@ class ServerLink(Link):
     # -- hooks of Link
 
     def _on_open(self) -> None:
-        self._server.links.add(self)
+        server, host = self._server, self.host
+        crowded = len(server.links) >= server.connections_most
+        server.links.add(self)
+        self._count(host)
+        if crowded or server.unbound[host] > server.unbound_most:
+            self.reason = "too many connections"
+            server.on_turned_away(host)
+            self.abort()
 
     def _on_requests(self, pdus: list[Pdu]) -> None:
         self._server.events.on_requests(self, pdus)
@@ -172,7 +230,19 @@ class ServerLink(Link):
 
     def _on_lost(self, reason: str) -> None:
         self._server.links.discard(self)
+        self._count("")
         self._tell_unbound()
+
+    def _count(self, host: str) -> None:
+        """Count it as not bound under this address, or, without one, no longer."""
+        unbound, known = self._server.unbound, self._host
+        if known:
+            unbound[known] -= 1
+            if not unbound[known]:
+                del unbound[known]
+        self._host = host
+        if host:
+            unbound[host] += 1
 
     def _decided(self, request: Pdu, done: "asyncio.Task[int]") -> None:
         self._deciding = None
@@ -185,6 +255,8 @@ class ServerLink(Link):
                 context = {"message": "on_bind failed", "exception": error}
                 asyncio.get_running_loop().call_exception_handler(context)
         self._accepted = not status
+        if self._accepted:
+            self._count("")
         self.session.answer_bind(request, status, self.bind_fields, self.bind_tlvs)
         if self.lost.is_set():
             self._tell_unbound()

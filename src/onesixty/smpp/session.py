@@ -123,6 +123,11 @@ class Session(Generic[Token]):
         """Whether the peer has so many unanswered requests that its bytes should wait."""
         return self.owed >= self._owes_at_most
 
+    def grant(self, window: int) -> None:
+        """Have another window from now on, as the owner of the session may know after a bind."""
+        self._window = window
+        self._owes_at_most = 2 * window if self.side is Side.SMSC else ESME_OWES_AT_MOST
+
     def may_send(self, command: int) -> bool:
         """Whether this request is allowed in the present state."""
         return command in self._may_send
