@@ -1,0 +1,17 @@
+"""`onesixty smpp`: looking at SMPP from close by: octets, sessions, message centres."""
+
+import typer
+
+from onesixty.cli.smpp import decode
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="SMPP from close by: take PDUs apart, watch sessions, try a message centre out.",
+)
+app.add_typer(decode.app)
+
+
+@app.callback()
+def smpp() -> None:
+    """SMPP from close by: take PDUs apart, watch sessions, try a message centre out."""
