@@ -13,6 +13,7 @@ from onesixty.smpp.message_ids import IdForm, match_key
 from onesixty.smpp.pdus import Command, Pdu, Tag, Tlv
 from onesixty.sms import segments
 from onesixty.sms.alphabet import Encoding
+from onesixty.sms.form import Form
 from onesixty.sms.reassembly import fragment
 
 REFERENCES_MOST: Final = 65_536  # destinations whose last concatenation reference is remembered
@@ -21,6 +22,10 @@ _ENCODINGS: Final[dict[str, segments.TextEncoding]] = {
     "ucs2": Encoding.UCS2,
     "latin1": Encoding.LATIN1,
 }
+_PLAIN: Final = Form()
+# data_coding of message class 0 (TS 23.038 clause 4); that of 8-bit data is the one that
+# every SMSC knows, in the group of classes.
+_CLASSES: Final = {Encoding.GSM7: 0x10, Encoding.UCS2: 0x18, Encoding.BINARY: 0xF4}
 _UDHI: Final = 0x40
 
 
@@ -39,21 +44,18 @@ class PduBuilder:
 
     def submits(self, one: Submission, now: datetime) -> dict[int, Pdu]:
         """One submit_sm for each part that the carrier does not have yet, by its number."""
-        encoding = _ENCODINGS[one.encoding]
-        plan = segments.plan(
-            one.body, encoding=encoding, concatenation=self._concatenation, max_segments=255
-        )
-        fields = self._fields(one, encoding, now)
+        plan = self._plan(one)
+        fields = self._fields(one, plan.encoding, now)
         total = len(plan.pieces)
-        if total == 1:
+        if total == 1 and not plan.elements:
             return {1: self._pdu(fields, plan.pieces[0], (), 0)}
-        reference = self._next_reference(one)
+        reference = self._next_reference(one) if total > 1 else 0
         pdus = {}
         for part in segments.parts(plan, reference):
             if part.sequence in one.accepted:
                 continue
             tlvs: tuple[Tlv, ...] = ()
-            if plan.concatenation is segments.Concatenation.SAR:
+            if plan.concatenation is segments.Concatenation.SAR and total > 1:
                 tlvs = (
                     Tlv(Tag.SAR_MSG_REF_NUM, (reference & 0xFFFF).to_bytes(2, "big")),
                     Tlv(Tag.SAR_TOTAL_SEGMENTS, bytes((total,))),
@@ -132,17 +134,29 @@ class PduBuilder:
             acknowledge=partial(_acknowledge, respond, pdu),
         )
 
+    def _plan(self, one: Submission) -> segments.Plan:
+        if one.form:
+            encoding = Encoding(one.encoding)
+            return one.form.plan(one.body, encoding, concatenation=self._concatenation)
+        return segments.plan(
+            one.body,
+            encoding=_ENCODINGS[one.encoding],
+            concatenation=self._concatenation,
+            max_segments=255,
+        )
+
     def _fields(self, one: Submission, encoding: Encoding, now: datetime) -> dict[str, Any]:
-        s = self._s
+        s, form = self._s, one.form or _PLAIN
         return {
             "service_type": s["service_type"],
             **self._source(one.sender),
             "dest_addr_ton": 1,
             "dest_addr_npi": 1,
             "destination_addr": one.recipient[1:],
+            "protocol_id": form.protocol_id,
             "validity_period": self._validity(one.expires_at, now),
             "registered_delivery": self._registered,
-            "data_coding": encoding.data_coding,
+            "data_coding": _data_coding(form, encoding),
         }
 
     def _source(self, address: str | None) -> dict[str, Any]:
@@ -160,7 +174,9 @@ class PduBuilder:
     def _pdu(
         self, fields: dict[str, Any], user_data: bytes, tlvs: tuple[Tlv, ...], esm_class: int
     ) -> Pdu:
-        if len(user_data) > 254 or self._concatenation is segments.Concatenation.PAYLOAD:
+        # What has a header of its own is cut here, also for a carrier that cuts plain text.
+        whole = self._concatenation is segments.Concatenation.PAYLOAD and not esm_class
+        if whole or len(user_data) > 254:
             payload = Tlv(Tag.MESSAGE_PAYLOAD, user_data)
             return Pdu(
                 Command.SUBMIT_SM, fields={**fields, "esm_class": esm_class}, tlvs=[payload, *tlvs]
@@ -190,6 +206,14 @@ class PduBuilder:
         _remember(self._references, pair, reference)
         _remember(self._by_message, one.message_id, reference)
         return reference
+
+
+def _data_coding(form: Form, encoding: Encoding) -> int:
+    if form.data_coding is not None:
+        return form.data_coding
+    if form.message_class is not None and encoding in _CLASSES:
+        return _CLASSES[encoding] | form.message_class
+    return encoding.data_coding
 
 
 def _remember(known: dict[Any, int], key: object, reference: int) -> None:

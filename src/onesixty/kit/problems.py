@@ -210,6 +210,14 @@ _TABLE = (
         0x01,
     ),
     Kind(
+        "invalid_udh",
+        422,
+        "The user data header cannot be read",
+        "Give its length octet and whole elements, or `ports` instead.",
+        21617,
+        0x43,
+    ),
+    Kind(
         "no_route",
         422,
         "No route leads there",

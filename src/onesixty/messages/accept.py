@@ -300,7 +300,6 @@ def decide(
         tags=request.tags,
         metadata=request.metadata,
         origin=request.origin,
-        form=request.form,
     )
     country = screen.address(message, request, book.accounts[caller.account_id])
     if isinstance(country, Refusal):

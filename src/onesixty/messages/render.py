@@ -1,5 +1,6 @@
 """How a message looks outside: the same shape in answers, lists, events and webhooks."""
 
+from base64 import b64encode
 from collections.abc import Mapping
 from datetime import datetime
 from operator import attrgetter, itemgetter
@@ -13,6 +14,7 @@ from onesixty.messages.states import SHOWN_AS, Status
 from onesixty.messages.types import Category, Direction, Encoding, Message
 from onesixty.records import events
 from onesixty.records.snapshot import Snapshot
+from onesixty.sms.form import FLASH, SILENT, Form, from_json
 
 STATUS_NAMES: Final = {int(status): SHOWN_AS.get(status, status).name.lower() for status in Status}
 CATEGORY_NAMES: Final = {int(category): category.name.lower() for category in Category}
@@ -24,8 +26,8 @@ _SHOWN: Final = (
     "id", "account_id", "status", "direction", "category", "recipient", "sender", "body",
     "encoding", "segments", "parts_sent", "carrier_id", "route_id", "tags", "metadata",
     "reference", "batch_id", "attempts", "test", "send_at", "created_at", "sent_at",
-    "delivered_at", "final_at", "possible_duplicate", "error_code", "error_class",
-    "error_detail", "carrier_code",
+    "delivered_at", "final_at", "possible_duplicate", "form", "error_code",
+    "error_class", "error_detail", "carrier_code",
 )  # fmt: skip
 _OF_MESSAGE: Final = attrgetter(*_SHOWN)
 _OF_ROW: Final = itemgetter(*_SHOWN)
@@ -48,11 +50,12 @@ def message(record: Message | Any, book: Snapshot, status: int | None = None) ->
     (
         identifier, account_id, now, direction, category, recipient, sender, body, encoding,
         segments, parts_sent, carrier_id, route_id, tags, metadata, reference, batch_id, attempts,
-        test, send_at, created_at, sent_at, delivered_at, final_at, possible_duplicate, *error,
+        test, send_at, created_at, sent_at, delivered_at, final_at, possible_duplicate, form,
+        *error,
     ) = _OF_MESSAGE(record) if isinstance(record, Message) else _OF_ROW(record)  # fmt: skip
     carrier = book.carriers.get(carrier_id or 0)
     shown = STATUS_NAMES[status or now]
-    return {
+    whole = {
         "id": ids.to_text("msg", identifier),
         "object": "message",
         "status": shown,
@@ -83,6 +86,28 @@ def message(record: Message | Any, book: Snapshot, status: int | None = None) ->
         "delivered_at": timestamp(delivered_at),
         "final_at": timestamp(final_at),
     }
+    if form:
+        whole |= formed(form if isinstance(form, Form) else from_json(form))
+    return whole
+
+
+def formed(form: Form | None) -> dict[str, Any]:
+    """What a message shows that is not plain text; names that say nothing of it are left out."""
+    if form is None:
+        return {}
+    ports = form.ports
+    shown: dict[str, Any] = {
+        "data": None if form.data is None else b64encode(form.data).decode(),
+        "udh": form.udh.hex() or None,
+        "ports": {"source": ports.source, "destination": ports.destination} if ports else None,
+        "message_class": form.message_class,
+        "flash": form.message_class == FLASH or None,
+        "data_coding": form.data_coding,
+        "protocol_id": form.protocol_id or None,
+        "silent": form.protocol_id == SILENT or None,
+        "missing_parts": list(form.missing_parts) or None,
+    }
+    return {name: value for name, value in shown.items() if value is not None}
 
 
 def event(row: Mapping[str, Any], account: UUID, data: dict[str, Any] | None) -> dict[str, Any]:

@@ -9,8 +9,11 @@ from typing import Final
 
 from onesixty.messages.types import Category, Encoding, Message, Refusal, SendRequest
 from onesixty.records.snapshot import Account
+from onesixty.smpp.data_coding import Alphabet as Coded
+from onesixty.smpp.data_coding import Unit, describe
 from onesixty.sms import numbers, segments
 from onesixty.sms.alphabet import Encoding as Alphabet
+from onesixty.sms.form import Form
 from onesixty.sms.normalise import smart
 from onesixty.sms.sender import SenderError, classify
 
@@ -20,11 +23,26 @@ _ENCODINGS: Final[dict[Alphabet, Encoding]] = {
     Alphabet.GSM7: Encoding.GSM7,
     Alphabet.UCS2: Encoding.UCS2,
     Alphabet.LATIN1: Encoding.LATIN1,
+    Alphabet.BINARY: Encoding.BINARY,
 }
 _WANTED: Final[dict[str, segments.TextEncoding | None]] = {
     "auto": None,
     "gsm7": Alphabet.GSM7,
     "ucs2": Alphabet.UCS2,
+}
+# What an SMPP client gave with its data_coding: octets are counted in its unit, text is written in
+# its alphabet.
+_COUNTED: Final = {
+    Unit.SEPTET: Alphabet.GSM7,
+    Unit.CODE_UNIT: Alphabet.UCS2,
+    Unit.OCTET: Alphabet.BINARY,
+}
+_WRITTEN: Final = {
+    Coded.SMSC_DEFAULT: Alphabet.GSM7,
+    Coded.GSM7: Alphabet.GSM7,
+    Coded.ASCII: Alphabet.LATIN1,
+    Coded.LATIN1: Alphabet.LATIN1,
+    Coded.UCS2: Alphabet.UCS2,
 }
 CATEGORY_NAMES: Final = {category: category.name.lower() for category in Category}
 _classify = lru_cache(4096)(classify)  # a customer has few senders and many messages
@@ -53,6 +71,8 @@ def address(message: Message, request: SendRequest, account: Account) -> Refusal
 
 def compose(message: Message, request: SendRequest) -> Refusal | None:
     """Set body, encoding and the number of segments."""
+    if request.form is not None:
+        return _compose_formed(message, request, request.form)
     body = request.body
     if not body:
         return Refusal("empty_body", "give a body with at least one character", "/body")
@@ -63,10 +83,41 @@ def compose(message: Message, request: SendRequest) -> Refusal | None:
             body, encoding=_WANTED[request.encoding], max_segments=request.max_segments
         )
     except segments.SegmentationError as error:
-        code = "not_encodable" if error.code == "not_encodable" else "body_too_long"
-        return Refusal(code, str(error), "/body")
+        return _not_segmented(error, "/body")
     message.body, message.encoding, message.segments = body, _ENCODINGS[encoding], count
     return None
+
+
+def _compose_formed(message: Message, request: SendRequest, form: Form) -> Refusal | None:
+    body = request.body
+    pointer = "/body" if form.data is None else "/data"
+    # A header can be the whole message (a sign that voice mail waits), a silent one needs none.
+    if not (body or form.data or form.udh or form.protocol_id):
+        return Refusal("empty_body", "give at least one character or octet", pointer)
+    if request.smart_encoding:
+        body = smart(body)[0]
+    encoding: Alphabet | None = _WANTED[request.encoding]
+    if form.data_coding is not None:
+        coding = describe(form.data_coding)
+        octets = form.data is not None
+        encoding = _COUNTED[coding.unit] if octets else _WRITTEN.get(coding.alphabet)
+        if encoding is None:
+            why = f"no text is written in data_coding 0x{form.data_coding:02X}: give its octets"
+            return Refusal("not_encodable", why, "/body")
+    try:
+        plan = form.plan(body, encoding, max_segments=request.max_segments)
+    except segments.SegmentationError as error:
+        return _not_segmented(error, pointer)
+    message.body, message.form = body, form
+    message.encoding, message.segments = _ENCODINGS[plan.encoding], plan.segments
+    return None
+
+
+def _not_segmented(error: segments.SegmentationError, pointer: str) -> Refusal:
+    if error.code == "malformed_header":
+        return Refusal("invalid_udh", str(error), "/udh")
+    code = "not_encodable" if error.code == "not_encodable" else "body_too_long"
+    return Refusal(code, str(error), pointer)
 
 
 def time(message: Message, request: SendRequest, now: datetime) -> Refusal | None:

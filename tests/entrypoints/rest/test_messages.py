@@ -429,7 +429,7 @@ async def test_wrong_batches(sending: Door, walk: Walk) -> None:
     for body, pointer in (
         ({}, ""),
         ({"messages": []}, ""),
-        ({"recipients": [{"to": NUMBER}]}, ""),
+        ({"recipients": [{"to": NUMBER}]}, "/body"),
         ({"body": "x", "recipients": [{"to": NUMBER}], "messages": [GOOD]}, ""),
         ({"messages": [GOOD] * 10_001}, "/messages"),
         ({"messages": GOOD}, "/messages"),

@@ -56,7 +56,7 @@ class MessageShown(BaseModel):
     category: str = Field(json_schema_extra=_one_of(render.CATEGORY_NAMES))
     to: str
     sender: str | None = Field(alias="from")
-    body: str
+    body: str = Field(description="Empty for binary data")
     encoding: str = Field(json_schema_extra=_one_of(render.ENCODING_NAMES))
     segments: int
     parts_sent: int = Field(description="Parts that the carrier took")
@@ -79,6 +79,21 @@ class MessageShown(BaseModel):
     sent_at: str | None
     delivered_at: str | None
     final_at: str | None
+    data: str | None = Field(
+        None,
+        description="Base64 of binary data, or of a received text that could not be read whole."
+        " This and what follows is only there where a message has it",
+    )
+    udh: str | None = Field(None, description="User data header, in hexadecimal digits")
+    ports: send_body.Ports | None = Field(None, description="Application ports that it names")
+    message_class: int | None = Field(None, description="0 flash, 1 device, 2 SIM, 3 terminal")
+    flash: bool | None = Field(None, description="True for message class 0")
+    data_coding: int | None = Field(None, description="As it came over SMPP")
+    protocol_id: int | None = Field(None, description="TP-PID, when it is not 0")
+    silent: bool | None = Field(None, description="True for protocol_id 64")
+    missing_parts: list[int] | None = Field(
+        None, description="Of a received message: numbers of the parts that did not come in time"
+    )
 
 
 class MessagePage(BaseModel):
@@ -102,6 +117,13 @@ class Preview(BaseModel):
     route: str | None
     send_at: str | None
     expires_at: str
+    data: str | None = Field(None, description="This and what follows as in a message")
+    udh: str | None = None
+    ports: send_body.Ports | None = None
+    message_class: int | None = None
+    flash: bool | None = None
+    protocol_id: int | None = None
+    silent: bool | None = None
 
 
 class TimelineEvent(BaseModel):
@@ -186,6 +208,7 @@ _MESSAGE_PROBLEMS: Final = (
     "empty_body",
     "body_too_long",
     "not_encodable",
+    "invalid_udh",
     "send_at_out_of_range",
     "no_route",
 )
@@ -261,6 +284,7 @@ def preview(context: Context, caller: Caller, wanted: Any) -> dict[str, Any]:
         **{name: shown[name] for name in names},
         "body_changed": decided.body != wanted.body,
         "expires_at": render.timestamp(decided.expires_at),
+        **render.formed(decided.form),
     }
 
 

@@ -1,5 +1,7 @@
 """The bodies of sends: pydantic at the door, `SendRequest` behind it."""
 
+import base64
+import binascii
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal, Self
@@ -9,10 +11,12 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     TypeAdapter,
     ValidationError,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -21,9 +25,11 @@ from onesixty.kit import http
 from onesixty.kit.problems import FieldError, Problem
 from onesixty.messages.screen import VALIDITY_MOST_SECONDS
 from onesixty.messages.types import Category, SendRequest
+from onesixty.sms.form import FLASH, SILENT, Form, for_ports
 
 BATCH_MOST: Final = 10_000
 METADATA_MOST_BYTES: Final = 4096
+DATA_MOST_BYTES: Final = 255 * 134  # in the most parts that there may be
 _NO_JSON: Final = (b"NaN", b"Infinity")
 _NUL: Final = b"\\u0000"  # raw control characters are no JSON
 _CATEGORIES: Final = {category.name.lower(): category for category in Category}
@@ -43,8 +49,39 @@ def _small(metadata: dict[str, Any]) -> dict[str, Any]:
     return metadata
 
 
+def _from_base64(text: Any) -> Any:
+    try:
+        return base64.b64decode(text, validate=True) if isinstance(text, str) else text
+    except binascii.Error as error:
+        raise ValueError(f"it is not base64: {error}") from None
+
+
+def _from_hexadecimal(text: Any) -> Any:
+    try:
+        return bytes.fromhex(text) if isinstance(text, str) else text
+    except ValueError:
+        raise ValueError("it is not hexadecimal digits in pairs") from None
+
+
+Base64 = Annotated[
+    bytes,
+    BeforeValidator(_from_base64),
+    WithJsonSchema({"type": "string", "contentEncoding": "base64"}),
+]
+Hexadecimal = Annotated[
+    bytes,
+    BeforeValidator(_from_hexadecimal),
+    WithJsonSchema({"type": "string", "pattern": "^([0-9a-fA-F]{2})*$"}),
+]
 Tag = Annotated[str, Field(min_length=1, max_length=64)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_small)]
+
+
+class Ports(_Strict):
+    """Application ports, 16 bits each."""
+
+    source: int = Field(ge=0, le=65_535)
+    destination: int = Field(ge=0, le=65_535, examples=[2948])
 
 
 class SharedFields(_Strict):
@@ -86,13 +123,40 @@ class SharedFields(_Strict):
     callback_url: str | None = Field(
         None, max_length=2048, description="Events of this message are also sent there."
     )
+    data: Base64 | None = Field(
+        None,
+        max_length=DATA_MOST_BYTES,
+        description="Binary data instead of `body`, as base64.",
+        examples=["AQIDBA=="],
+    )
+    udh: Hexadecimal | None = Field(
+        None,
+        max_length=140,
+        description="A user data header of your own in hexadecimal digits, with its length octet.",
+        examples=["060504158a0000"],
+    )
+    ports: Ports | None = Field(
+        None, description="The applications on both handsets that it is from and for."
+    )
+    flash: bool = Field(False, description="Show it at once and store it nowhere: class 0.")
+    message_class: Literal[0, 1, 2, 3] | None = Field(
+        None, description="Where it goes: 0 the display, 1 the device, 2 the SIM, 3 the terminal."
+    )
+    silent: bool = Field(
+        False, description="Short message type 0: the handset acknowledges and shows nothing."
+    )
 
 
 class SendBody(SharedFields):
     """One message to send."""
 
     to: str = Field(max_length=64, description="The recipient in E.164.", examples=["+14155550123"])
-    body: str = Field(max_length=40_000, description="The text.", examples=["Your code is 481220."])
+    body: str | None = Field(
+        None,
+        max_length=40_000,
+        description="The text; needed unless there is `data`, or it is `silent`.",
+        examples=["Your code is 481220."],
+    )
     reference: str | None = Field(None, max_length=255, description="Your own id for it.")
     dry_run: bool = Field(
         False, description="Check and plan, but store and send nothing: answers 200."
@@ -103,7 +167,7 @@ class PreviewBody(SharedFields):
     """A message to look at before it is sent."""
 
     to: str = Field(max_length=64, examples=["+14155550123"])
-    body: str = Field(max_length=40_000, examples=["Your code is 481220."])
+    body: str | None = Field(None, max_length=40_000, examples=["Your code is 481220."])
 
 
 class Recipient(_Strict):
@@ -117,12 +181,12 @@ class BatchMessage(SharedFields):
     """One message of a batch."""
 
     to: str = Field(max_length=64)
-    body: str = Field(max_length=40_000)
+    body: str | None = Field(None, max_length=40_000)
     reference: str | None = Field(None, max_length=255)
 
 
 class BatchBody(SharedFields):
-    """Either one `body` for many `recipients`, or a list of `messages` of their own."""
+    """Either one `body` or `data` for many `recipients`, or a list of `messages` of their own."""
 
     body: str | None = Field(None, max_length=40_000, description="The text for all `recipients`.")
     recipients: list[Any] | None = Field(
@@ -135,14 +199,14 @@ class BatchBody(SharedFields):
     @model_validator(mode="after")
     def _one_form(self) -> Self:
         if (self.recipients is None) == (self.messages is None):
-            raise ValueError("give either `recipients` with a shared `body`, or `messages`")
-        if self.recipients is not None and self.body is None:
-            raise ValueError("`recipients` need a shared `body`")
+            raise ValueError("give either `recipients` and what all get, or `messages`")
         if not (self.recipients or self.messages):
             raise ValueError("the list is empty")
         return self
 
 
+_PLAIN: Final = Form()
+_FORMED: Final = frozenset({"data", "udh", "ports", "flash", "message_class", "silent"})
 _SEND = TypeAdapter(SendBody)
 _PREVIEW = TypeAdapter(PreviewBody)
 _BATCH = TypeAdapter(BatchBody)
@@ -155,13 +219,14 @@ def read_send(raw: bytes, allow_private_urls: bool) -> tuple[SendRequest, bool]:
     body: SendBody = _read_one(_SEND, raw)
     if body.callback_url is not None:
         http.check_url(body.callback_url, allow_private=allow_private_urls, pointer="/callback_url")
-    return _request(body, body.to, body.body, body.reference), body.dry_run
+    form = _form(body, body.body)
+    return _request(body, body.to, body.body or "", body.reference, form), body.dry_run
 
 
 def read_preview(raw: bytes) -> SendRequest:
     """A message to preview; raises Problem."""
     body: PreviewBody = _read_one(_PREVIEW, raw)
-    return _request(body, body.to, body.body, None)
+    return _request(body, body.to, body.body or "", None, _form(body, body.body))
 
 
 def request_body(model: type[BaseModel]) -> dict[str, Any]:
@@ -184,22 +249,26 @@ def read_batch(raw: bytes, allow_private_urls: bool) -> list[SendRequest | Probl
     ):
         raise shared
 
+    form = _form(body, body.body) if body.recipients is not None else None
+
     def read(entry: Any) -> SendRequest | Problem:
         if may_have_nul and (wrong := _nul(entry)):
             return wrong
         if body.recipients is not None:
-            return _recipient(body, body.body or "", entry)
+            return _recipient(body, body.body or "", form, entry)
         return _message(entry, allow_private_urls)
 
     return [read(entry) for entry in body.recipients or body.messages or []]
 
 
-def _recipient(shared: SharedFields, text: str, entry: Any) -> SendRequest | Problem:
+def _recipient(
+    shared: SharedFields, text: str, form: Form | None, entry: Any
+) -> SendRequest | Problem:
     try:
         one = _RECIPIENT.validate_python(entry)
     except ValidationError as error:
         return _problem(error)
-    return _request(shared, one.to, text, one.reference)
+    return _request(shared, one.to, text, one.reference, form)
 
 
 def _message(entry: Any, allow_private_urls: bool) -> SendRequest | Problem:
@@ -209,14 +278,17 @@ def _message(entry: Any, allow_private_urls: bool) -> SendRequest | Problem:
             http.check_url(
                 one.callback_url, allow_private=allow_private_urls, pointer="/callback_url"
             )
+        form = _form(one, one.body)
     except ValidationError as error:
         return _problem(error)
     except Problem as error:
         return error
-    return _request(one, one.to, one.body, one.reference)
+    return _request(one, one.to, one.body or "", one.reference, form)
 
 
-def _request(shared: SharedFields, to: str, body: str, reference: str | None) -> SendRequest:
+def _request(
+    shared: SharedFields, to: str, body: str, reference: str | None, form: Form | None
+) -> SendRequest:
     send_at: datetime | None = shared.send_at
     return SendRequest(
         to=to,
@@ -232,7 +304,39 @@ def _request(shared: SharedFields, to: str, body: str, reference: str | None) ->
         metadata=shared.metadata,
         reference=reference,
         callback_url=shared.callback_url,
+        form=form,
     )
+
+
+def _form(given: SharedFields, body: str | None) -> Form | None:
+    """How the message goes out, None for plain text; raises Problem for what contradicts itself."""
+    if body is not None and _FORMED.isdisjoint(given.model_fields_set):
+        return None
+    if body is None and given.data is None and not given.silent:
+        raise _wrong("/body", "missing", "give `body`, or `data`")
+    if body is not None and given.data is not None:
+        raise _wrong("/data", "contradiction", "give either `body` or `data`")
+    if given.data is not None and (given.encoding != "auto" or given.smart_encoding):
+        raise _wrong("/data", "contradiction", "`data` is not encoded: leave the encoding out")
+    if given.udh and given.ports:
+        raise _wrong("/ports", "contradiction", "`udh` is the whole header: put the ports into it")
+    if given.flash and given.message_class not in (None, FLASH):
+        raise _wrong("/message_class", "contradiction", "`flash` is class 0")
+    message_class = FLASH if given.flash else given.message_class
+    if given.silent and message_class is not None:
+        raise _wrong("/silent", "contradiction", "a silent message is never shown: it has no class")
+    ports = for_ports(given.ports.destination, given.ports.source) if given.ports else b""
+    form = Form(
+        udh=given.udh or ports,
+        data=given.data,
+        message_class=message_class,
+        protocol_id=SILENT if given.silent else 0,
+    )
+    return None if form == _PLAIN else form
+
+
+def _wrong(pointer: str, code: str, detail: str) -> Problem:
+    return Problem("invalid_request", f"{pointer}: {detail}", (FieldError(pointer, code, detail),))
 
 
 def _read(adapter: TypeAdapter[Any], raw: bytes) -> Any:
