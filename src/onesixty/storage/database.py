@@ -5,15 +5,13 @@ The edge (a loop or a door) opens a transaction; nothing below can commit.
 
 import asyncio
 import contextlib
-import functools
 from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
 
 import asyncpg
-import orjson
 
 from onesixty.kit.problems import Problem
+from onesixty.storage import arrays
 
 Connection = asyncpg.Connection
 Rows = list[asyncpg.Record]
@@ -148,38 +146,17 @@ def columns(rows: Sequence[Sequence[Any]], width: int) -> list[Sequence[Any]]:
     ]
 
 
-# asyncpg asks two abstract base classes about each element of each array, which is most of what an
-# array costs. All that is given to it here are lists and tuples.
-for _name in ("IterableABC", "SizedABC"):
-    if hasattr(asyncpg.protocol.protocol, _name):
-        setattr(asyncpg.protocol.protocol, _name, (list, tuple))
-
-_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # of PostgreSQL
-_MICROSECOND = timedelta(microseconds=1)
-
-
-@functools.lru_cache(maxsize=4096)
-def _from_moment(moment: datetime) -> tuple[int]:
-    """The wire form. Batches hold few different moments, and asyncpg's own way takes 1 us each."""
-    return ((moment - _EPOCH) // _MICROSECOND,)
-
-
-def _to_moment(wire: tuple[int]) -> datetime:
-    return _EPOCH + timedelta(microseconds=wire[0])
-
-
 async def _prepare(connection: Connection) -> None:
-    await connection.set_type_codec(
-        "timestamptz",
-        schema="pg_catalog",
-        format="tuple",
-        encoder=_from_moment,
-        decoder=_to_moment,
-    )
     await connection.set_type_codec(
         "jsonb",
         schema="pg_catalog",
         format="binary",
-        encoder=lambda value: b"\x01" + orjson.dumps(value),
-        decoder=lambda data: orjson.loads(data[1:]),
+        encoder=arrays.json,
+        decoder=arrays.from_json,
     )
+    # `set_type_codec` refuses arrays; this is what it calls.
+    settings = connection._protocol.get_settings()  # type: ignore[attr-defined]
+    for kind in arrays.KINDS:
+        settings.add_python_codec(
+            kind.oid, kind.name, "pg_catalog", [], "array", kind.encode, kind.decode, "binary"
+        )
