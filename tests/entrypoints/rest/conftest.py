@@ -21,7 +21,6 @@ from onesixty.entrypoints.rest import (
     answers,
     carriers,
     health,
-    limits,
     lookup,
     problem_pages,
     routes,
@@ -35,7 +34,7 @@ from onesixty.storage.database import Database
 
 from .door import Door, listening
 
-RESOURCES = (carriers, routes, limits, access, lookup, health, problem_pages)
+RESOURCES = (carriers, routes, access, lookup, health, problem_pages)
 
 
 @pytest.fixture(scope="package")

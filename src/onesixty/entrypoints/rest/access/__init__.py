@@ -1,9 +1,10 @@
-"""Who may do what: accounts and their keys."""
+"""Who may do what, and how fast: accounts, their keys and limits."""
 
 from fastapi import APIRouter
 
-from onesixty.entrypoints.rest.access import accounts, keys
+from onesixty.entrypoints.rest.access import accounts, keys, limits
 
 router = APIRouter()
+router.include_router(limits.router)
 router.include_router(keys.router)
 router.include_router(accounts.router)
