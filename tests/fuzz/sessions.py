@@ -14,6 +14,7 @@ from onesixty.smpp.framing import CAP_BOUND, Framer
 from onesixty.smpp.pdus import NEVER_ANSWERED, RESPONSE_BIT, Command, FieldValue, Pdu
 from onesixty.smpp.session import ESME_OWES_AT_MOST, Session
 from onesixty.smpp.states import (
+    REQUESTS,
     Answered,
     BindRequested,
     Ended,
@@ -35,6 +36,9 @@ _OURS: Final = {
 }
 _WAITS: Final = (0.0, 0.1, 3.0, 31.0, 61.0, 700.0)
 
+Name = tuple[int, int]
+"""Command and sequence number of a request; the command is 0 where only a nack answers."""
+
 
 class Life:
     """One session from its first octet on, and what it owes and is owed."""
@@ -47,8 +51,7 @@ class Life:
         self._framer = Framer(CAP_BOUND)  # of what the session writes
         self._open: list[Pdu] = []  # requests of the peer that its owner has to answer
         self._binding: Pdu | None = None
-        self._unbind: int | None = None  # sequence number of the peer's unbind, if unanswered
-        self._due: Counter[int] = Counter()  # sequence numbers that must be answered at once
+        self._unbind: Name | None = None  # the peer's unbind, while it is not answered
         self._out: dict[int, int] = {}  # our tokens that are under way, and their numbers
         self._late: set[int] = set()
         self._tokens = 0
@@ -117,7 +120,7 @@ class Life:
         self.session.answer_bind(bind, status, {"system_id": "smsc"}, ())
         told = self._written()
         if expected:
-            assert told[bind.sequence] == 1
+            assert told[bind.command, bind.sequence] == 1
 
     def _wait(self) -> None:
         self._now += self._chance.choice(_WAITS)
@@ -152,9 +155,9 @@ class Life:
         assert not missing, f"no answer to {missing} in {self.session.state}"
         assert not told - asked, f"an answer to nothing: {told - asked}"
 
-    def _requests_in(self, octets: bytes) -> Counter[int]:
-        """The sequence numbers of requests that want an answer, by a reader of our own."""
-        asked: Counter[int] = Counter()
+    def _requests_in(self, octets: bytes) -> Counter[Name]:
+        """The requests that want an answer, by a reader of our own."""
+        asked: Counter[Name] = Counter()
         self._pending += octets
         while len(self._pending) >= 16:
             length = int.from_bytes(self._pending[:4], "big")
@@ -163,24 +166,24 @@ class Life:
             frame, self._pending = self._pending[:length], self._pending[length:]
             self.heard += 1
             command = int.from_bytes(frame[4:8], "big")
-            sequence = int.from_bytes(frame[12:16], "big")
+            name = (command if command in REQUESTS else 0, int.from_bytes(frame[12:16], "big"))
             if not command & RESPONSE_BIT and command not in NEVER_ANSWERED:
-                asked[sequence] += 1
+                asked[name] += 1
                 if command == Command.UNBIND and self.session.bound:
-                    self._unbind = sequence
+                    self._unbind = name
         return asked
 
-    def _take(self, events: list[Event[int]]) -> Counter[int]:
-        """Book the events; the sequence numbers of requests that are ours to answer now."""
-        handed_up: Counter[int] = Counter()
+    def _take(self, events: list[Event[int]]) -> Counter[Name]:
+        """Book the events; the requests that are ours to answer now."""
+        handed_up: Counter[Name] = Counter()
         for event in events:
             if isinstance(event, Requested):
                 self._open.append(event.pdu)
-                handed_up[event.pdu.sequence] += 1
+                handed_up[event.pdu.command, event.pdu.sequence] += 1
             elif isinstance(event, BindRequested):
                 assert self._binding is None
                 self._binding = event.pdu
-                handed_up[event.pdu.sequence] += 1
+                handed_up[event.pdu.command, event.pdu.sequence] += 1
             elif isinstance(event, Answered):
                 self._came_back(event.token, late=event.late)
             elif isinstance(event, TimedOut):
@@ -207,11 +210,11 @@ class Life:
         self.session.answer(pdu, 0 if fields else self._chance.choice((0, 0x64)), fields)
         told = self._written()
         if expected:
-            assert told[pdu.sequence] >= 1
+            assert told[pdu.command, pdu.sequence] == 1
 
-    def _written(self) -> Counter[int]:
-        """The sequence numbers of the answers that the session wrote; all of it can be read."""
-        told: Counter[int] = Counter()
+    def _written(self) -> Counter[Name]:
+        """The requests that the session answered in what it wrote; all of it can be read."""
+        told: Counter[Name] = Counter()
         for frame in self._framer.feed(self.session.take_outgoing()):
             try:
                 pdu = decode(frame)
@@ -219,7 +222,7 @@ class Life:
                 raise AssertionError(f"{frame.hex()} was written: {error}") from error
             assert not pdu.flaws, frame.hex()
             if pdu.is_response:
-                told[pdu.sequence] += 1
+                told[pdu.command & ~RESPONSE_BIT, pdu.sequence] += 1
         if self._unbind is not None and told[self._unbind]:
             self._unbind = None
         return told

@@ -6,7 +6,8 @@ from typing import Any
 
 import smpplib.client
 
-from ..wiring import Watch, serving  # noqa: TID252
+from smpp.wiring import Watch, serving
+
 from .receipting import ReceiptingSmsc
 
 MESSAGES = 5

@@ -7,8 +7,7 @@ import smpp34
 
 from onesixty.smpp.client import AnswerKind
 from onesixty.smpp.receipts import MessageState, parse_receipt
-
-from ..wiring import (  # noqa: TID252
+from smpp.wiring import (
     Esme,
     Fates,
     Watch,
@@ -17,6 +16,7 @@ from ..wiring import (  # noqa: TID252
     serving,
     texts,
 )
+
 from .receipting import ReceiptingSmsc
 
 MESSAGES = 50

@@ -7,8 +7,7 @@ from onesixty.smpp.link import AnswerKind
 from onesixty.smpp.pdus import Command, Pdu
 from onesixty.smpp.receipts import MessageState, build_receipt
 from onesixty.smpp.server import ServerLink
-
-from ..wiring import Fates, Smsc, Watch  # noqa: TID252 - test folders are no package of their own
+from smpp.wiring import Fates, Smsc, Watch
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 
