@@ -8,6 +8,8 @@ BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 # A uv of the caller's other projects must not be told to use their environment.
 unexport VIRTUAL_ENV UV_PROJECT_ENVIRONMENT
+# Compiling everything anew at each start takes longer than the start itself.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve test check chaos fuzz bench bench-peers docs clean
@@ -21,9 +23,10 @@ demo: .venv/.synced ## Send messages through a simulated carrier and watch them
 serve: .venv/.synced ## Run the platform on its embedded PostgreSQL
 	@$(BIN)/onesixty serve $(ARGS)
 
-# By file: a file's tests share the server that its fixtures start.
+# By file: a file's tests share the server that its fixtures start. In the order of the tree: xdist would
+# begin with the files of many tests and end with the few that take longest, on one worker.
 test: .venv/.synced ## Run all tests; ARGS="tests/sms -k gsm" for some
-	@$(BIN)/pytest -n 2 --dist loadscope $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 check: .venv/.synced ## Check style, types and import rules
 	@$(BIN)/ruff check

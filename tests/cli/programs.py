@@ -17,7 +17,12 @@ from onesixty.cli import main
 from onesixty.storage import embedded
 
 PROGRAM = (sys.executable, "-P", "-m", "onesixty.cli")
-ENVIRONMENT = {name: text for name, text in os.environ.items() if not name.startswith("ONESIXTY_")}
+# Compiled once, not at every start.
+ENVIRONMENT = {
+    name: text
+    for name, text in os.environ.items()
+    if not name.startswith("ONESIXTY_") and name != "PYTHONDONTWRITEBYTECODE"
+}
 
 
 @dataclass(frozen=True, slots=True)
