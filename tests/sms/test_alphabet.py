@@ -84,4 +84,10 @@ def test_each_encoding_has_its_data_coding() -> None:
         "latin1": 3,
         "binary": 4,
         "ucs2": 8,
+        "utf8": 0,
+        "jis": 5,
+        "cyrillic": 6,
+        "hebrew": 7,
+        "iso_2022_jp": 10,
+        "korean": 14,
     }

@@ -92,6 +92,14 @@ def test_a_header_wins_over_sar_parameters() -> None:
     assert part.ports == udh.Ports(1, 2)
 
 
+def test_sar_parameters_number_what_the_header_does_not() -> None:
+    """A header of ports alone leaves the numbers to sar_*, and is kept for whoever wants it."""
+    ports = udh.build(udh.ports(2948, 9200))
+    part = fragment(ports + b"text", Encoding.BINARY, udhi=True, sar=(300, 3, 2))
+    assert part.key == (300, 16, 3, Encoding.BINARY)
+    assert (part.sequence, udh.build(part.elements)) == (2, ports)
+
+
 def test_an_unreadable_header_stays_in_the_octets() -> None:
     """Nothing is lost of data whose header makes no sense, and the mark is there to flag it."""
     part = fragment(b"\x70text", Encoding.GSM7, udhi=True)

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from onesixty.kit.chance import Chance
 from onesixty.kit.clock import Clock
+from onesixty.smpp.trace.capture import Wiretap
 from onesixty.sms.form import Form
 from onesixty.sms.reassembly import Fragment
 
@@ -145,6 +146,7 @@ class Inbound:
     fragment: Fragment
     received_at: datetime
     acknowledge: Callable[[bool], None]
+    form: Form | None = None  # what came beside the text; None: nothing
 
 
 class CarrierEvents(Protocol):
@@ -241,6 +243,15 @@ class AskableCarrier(Carrier, Protocol):
 
     def ask(self, questions: Sequence[Question]) -> None:
         """Ask. Each answer comes as a receipt; no answer is none."""
+        ...
+
+
+@runtime_checkable
+class TracedCarrier(Protocol):
+    """A carrier over SMPP sessions, whose PDUs can be seen."""
+
+    def wiretaps(self) -> Sequence[Wiretap]:
+        """What went over each session lately."""
         ...
 
 

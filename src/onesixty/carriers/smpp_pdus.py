@@ -11,10 +11,10 @@ from onesixty.kit.chance import Chance
 from onesixty.smpp import data_coding, receipts, times
 from onesixty.smpp.message_ids import IdForm, match_key
 from onesixty.smpp.pdus import Command, Pdu, Tag, Tlv
-from onesixty.sms import segments
+from onesixty.sms import segments, udh
 from onesixty.sms.alphabet import Encoding
 from onesixty.sms.form import Form
-from onesixty.sms.reassembly import fragment
+from onesixty.sms.reassembly import Fragment, fragment
 
 REFERENCES_MOST: Final = 65_536  # destinations whose last concatenation reference is remembered
 _ENCODINGS: Final[dict[str, segments.TextEncoding]] = {
@@ -113,26 +113,31 @@ class PduBuilder:
     def inbound(self, pdu: Pdu, now: datetime, respond: Callable[[Pdu, int], None]) -> Inbound:
         """A message from a handset, or one part of it."""
         coding = data_coding.describe(pdu.number("data_coding"))
-        encoding = _RECEIVED.get(coding.alphabet, Encoding.LATIN1)
-        octets = pdu.user_data()
-        if encoding is Encoding.GSM7 and not octets.isascii():
-            encoding = Encoding.LATIN1  # the SMSC does not send the GSM alphabet unpacked
+        encoding = self._received(coding)
         reference = pdu.tlv_integer(Tag.SAR_MSG_REF_NUM)
         total, sequence = (
             pdu.tlv_integer(Tag.SAR_TOTAL_SEGMENTS),
             pdu.tlv_integer(Tag.SAR_SEGMENT_SEQNUM),
         )
         sar = (reference, total, sequence) if reference is not None and total and sequence else None
+        udhi = bool(pdu.number("esm_class") & _UDHI)
+        part = fragment(pdu.user_data(), encoding, udhi=udhi, sar=sar)
         return Inbound(
             carrier_id=self._carrier_id,
             sender=international(pdu.text("source_addr"), pdu.number("source_addr_ton")),
             recipient=international(pdu.text("destination_addr"), pdu.number("dest_addr_ton")),
-            fragment=fragment(
-                octets, encoding, udhi=bool(pdu.number("esm_class") & _UDHI), sar=sar
-            ),
+            fragment=part,
             received_at=now,
             acknowledge=partial(_acknowledge, respond, pdu),
+            form=_form(pdu, coding, part),
         )
+
+    def _received(self, coding: data_coding.DataCoding) -> Encoding:
+        if coding.compressed:
+            return Encoding.BINARY
+        if coding.alphabet is data_coding.Alphabet.SMSC_DEFAULT:
+            return Encoding(self._s.get("default_alphabet", Encoding.GSM7))
+        return _RECEIVED[coding.alphabet]
 
     def _plan(self, one: Submission) -> segments.Plan:
         if one.form:
@@ -208,6 +213,18 @@ class PduBuilder:
         return reference
 
 
+def _form(pdu: Pdu, coding: data_coding.DataCoding, part: Fragment) -> Form | None:
+    """What came beside the text of a deliver_sm; None where there was nothing."""
+    kind = coding.message_class
+    form = Form(
+        udh=udh.build(part.elements),
+        data_coding=pdu.number("data_coding") or None,
+        message_class=None if kind is None else kind.value,
+        protocol_id=pdu.number("protocol_id"),
+    )
+    return None if form == _PLAIN else form
+
+
 def _data_coding(form: Form, encoding: Encoding) -> int:
     if form.data_coding is not None:
         return form.data_coding
@@ -256,10 +273,14 @@ _STATES: Final = {int(state): state for state in ReceiptState if state is not Re
 _STATES[0] = ReceiptState.ENROUTE  # 5.0 SCHEDULED
 _STATES[9] = ReceiptState.REJECTED  # 5.0 SKIPPED
 _RECEIVED: Final = {
-    data_coding.Alphabet.SMSC_DEFAULT: Encoding.GSM7,
     data_coding.Alphabet.GSM7: Encoding.GSM7,
     data_coding.Alphabet.BINARY: Encoding.BINARY,
     data_coding.Alphabet.UCS2: Encoding.UCS2,
     data_coding.Alphabet.LATIN1: Encoding.LATIN1,
     data_coding.Alphabet.ASCII: Encoding.ASCII,
+    data_coding.Alphabet.JIS: Encoding.JIS,
+    data_coding.Alphabet.CYRILLIC: Encoding.CYRILLIC,
+    data_coding.Alphabet.HEBREW: Encoding.HEBREW,
+    data_coding.Alphabet.ISO_2022_JP: Encoding.ISO_2022_JP,
+    data_coding.Alphabet.KOREAN: Encoding.KOREAN,
 }

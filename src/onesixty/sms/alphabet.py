@@ -33,6 +33,13 @@ class Encoding(StrEnum):
     LATIN1 = "latin1"
     ASCII = "ascii"
     BINARY = "binary"
+    # Only received: nothing is sent in these.
+    UTF8 = "utf8"
+    JIS = "jis"
+    CYRILLIC = "cyrillic"
+    HEBREW = "hebrew"
+    ISO_2022_JP = "iso_2022_jp"
+    KOREAN = "korean"
 
     @property
     def data_coding(self) -> int:
@@ -46,6 +53,12 @@ _DATA_CODING = {
     Encoding.LATIN1: 0x03,
     Encoding.BINARY: 0x04,
     Encoding.UCS2: 0x08,
+    Encoding.UTF8: 0x00,
+    Encoding.JIS: 0x05,
+    Encoding.CYRILLIC: 0x06,
+    Encoding.HEBREW: 0x07,
+    Encoding.ISO_2022_JP: 0x0A,
+    Encoding.KOREAN: 0x0E,
 }
 
 

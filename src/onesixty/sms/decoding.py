@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from onesixty.sms.alphabet import GSM7, Alphabet, Encoding
 
@@ -12,6 +13,17 @@ class Flaw(StrEnum):
     ODD_OCTETS = "odd_octets"
     LONE_SURROGATE = "lone_surrogate"
     HIGH_BIT = "high_bit"
+    UNREADABLE = "unreadable"
+
+
+_CODECS: Final = {
+    Encoding.UTF8: "utf-8",
+    Encoding.JIS: "shift_jis",
+    Encoding.CYRILLIC: "iso8859-5",
+    Encoding.HEBREW: "iso8859-8",
+    Encoding.ISO_2022_JP: "iso2022_jp",
+    Encoding.KOREAN: "euc_kr",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +46,21 @@ def decode(octets: bytes, encoding: Encoding, alphabet: Alphabet = GSM7) -> Deco
         return Decoded("")
     if encoding is Encoding.LATIN1:
         return Decoded(octets.decode("latin-1"))
+    if encoding in _CODECS:
+        return _decode_by(_CODECS[encoding], octets)
     if not octets.isascii():
         return Decoded(octets.decode("latin-1"), (Flaw.HIGH_BIT,))
     if encoding is Encoding.ASCII:
         return Decoded(octets.decode("ascii"))
     return Decoded(alphabet.decode(octets))
+
+
+def _decode_by(codec: str, octets: bytes) -> Decoded:
+    """What has no character comes out as U+FFFD."""
+    try:
+        return Decoded(octets.decode(codec))
+    except UnicodeDecodeError:
+        return Decoded(octets.decode(codec, "replace"), (Flaw.UNREADABLE,))
 
 
 def _decode_ucs2(octets: bytes) -> Decoded:

@@ -31,6 +31,7 @@ class Fragment:
     single: int = 0
     ports: udh.Ports | None = None
     malformed_header: bool = False
+    elements: bytes = b""  # of the header, joined: all but those that are read above
 
     @property
     def key(self) -> tuple[int, int, int, Encoding]:
@@ -51,6 +52,17 @@ class Assembled:
     flaws: tuple[Flaw, ...] = ()
 
 
+# Elements that need not be kept: they number the part, or are needed to read its text.
+_READ = frozenset(
+    {
+        udh.ElementId.CONCATENATION_8,
+        udh.ElementId.CONCATENATION_16,
+        udh.ElementId.SINGLE_SHIFT,
+        udh.ElementId.LOCKING_SHIFT,
+    }
+)
+
+
 def fragment(
     user_data: bytes,
     encoding: Encoding,
@@ -60,7 +72,8 @@ def fragment(
 ) -> Fragment:
     """Read one received message; `sar` is (reference, total, sequence) of the sar_* parameters.
 
-    A header wins over sar_*. One that cannot be read is left in the octets, with a mark.
+    The numbers of a header win over sar_*. A header that cannot be read is left in the octets,
+    with a mark.
     """
     if not udhi:
         return _numbered_by_sar(user_data, encoding, sar)
@@ -68,7 +81,7 @@ def fragment(
     if parsed is None:
         return Fragment(encoding, user_data, malformed_header=True)
     header, octets = parsed
-    part = header.concatenation or udh.Concat(0, 1, 1, 0)
+    part = header.concatenation or _concat(sar)
     return Fragment(
         encoding,
         octets,
@@ -79,6 +92,7 @@ def fragment(
         header.locking,
         header.single,
         header.ports,
+        elements=udh.join(one for one in header.elements if one[0] not in _READ),
     )
 
 
@@ -108,10 +122,17 @@ def _numbered_by_sar(
     octets: bytes, encoding: Encoding, sar: tuple[int, int, int] | None
 ) -> Fragment:
     """A fragment without header; numbers that make no sense make it a message of its own."""
+    part = _concat(sar)
+    return Fragment(
+        encoding, octets, part.reference, part.reference_bits, part.total, part.sequence
+    )
+
+
+def _concat(sar: tuple[int, int, int] | None) -> udh.Concat:
     if sar is None or not 1 <= sar[2] <= sar[1]:
-        return Fragment(encoding, octets)
+        return udh.Concat(0, 1, 1, 0)
     reference, total, sequence = sar
-    return Fragment(encoding, octets, reference, 16, total, sequence)
+    return udh.Concat(reference, total, sequence, 16)
 
 
 def _read(pieces: list[Fragment], total: int) -> tuple[str, tuple[Flaw, ...]]:
