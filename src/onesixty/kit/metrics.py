@@ -26,6 +26,34 @@ inbound = Counter(
 deliveries = Counter(
     "onesixty_webhook_deliveries", "Webhook attempts", ["result"], registry=REGISTRY
 )
+esme_deliveries = Counter(
+    "onesixty_esme_deliveries",
+    "Receipts and inbound messages given to customers over SMPP",
+    ["result"],
+    registry=REGISTRY,
+)
+esme_requests = Counter(
+    "onesixty_esme_requests",
+    "Requests of customers over SMPP, answered",
+    ["command", "status"],
+    registry=REGISTRY,
+)
+esme_seconds = Histogram(
+    "onesixty_esme_seconds",
+    "From a submit_sm to its submit_sm_resp",
+    buckets=_SECONDS,
+    registry=REGISTRY,
+)
+esme_binds = Gauge(
+    "onesixty_esme_binds",
+    "Sessions of customers over SMPP",
+    ["mode"],
+    registry=REGISTRY,
+    multiprocess_mode="livesum",
+)
+esme_binds_refused = Counter(
+    "onesixty_esme_binds_refused", "Binds and connections refused", ["status"], registry=REGISTRY
+)
 rescued = Counter(
     "onesixty_rescued", "Messages of dead processes made uncertain", registry=REGISTRY
 )

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+FIRST_VERSION_WITH_LONG: Final = 0x34
 SHORT_MOST: Final = 8  # SMPP 3.3: 9 octets with the NUL
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _SECONDS: Final = 1 << 22  # 48 days

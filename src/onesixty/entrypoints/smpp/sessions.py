@@ -18,6 +18,7 @@ from datetime import datetime
 from typing import Any
 
 from onesixty.messages.render import timestamp
+from onesixty.messages.types import Caller
 from onesixty.records.esmes import EsmeRecord, EsmeSettings
 from onesixty.smpp.server import BindMode, ServerLink
 
@@ -30,6 +31,7 @@ class EsmeSession:
     esme: EsmeRecord  # as it is now
     bound_at: datetime
     tls: bool
+    caller: Caller  # as whom its messages are accepted
     submits: int = 0  # requests with a message
     accepted: int = 0
     deliveries: int = 0  # deliver_sm that it took with status 0
@@ -71,14 +73,21 @@ class Sessions:
         self._by_esme: dict[int, list[EsmeSession]] = {}
         self._turns: dict[int, int] = {}
         self._on_receiver: list[Callable[[int], None]] = []
+        self._refusals: dict[int, dict[str, str | None]] = {}
 
     def of(self, esme_id: int) -> list[EsmeSession]:
         """The sessions of an ESME here, in the order of their binds."""
         return self._by_esme.get(esme_id, [])
 
-    def esmes(self) -> list[int]:
-        """The numbers of the ESMEs that have a session here."""
-        return list(self._by_esme)
+    def shown(self) -> dict[int, dict[str, Any]]:
+        """What people see of each ESME that is bound here, or was refused here."""
+        return {
+            esme_id: {
+                "sessions": [session.shown() for session in self.of(esme_id)],
+                "last_refusal": self._refusals.get(esme_id),
+            }
+            for esme_id in self._by_esme.keys() | self._refusals.keys()
+        }
 
     def receiving(self) -> list[int]:
         """The numbers of the ESMEs that have a session here which can receive."""
@@ -123,3 +132,7 @@ class Sessions:
                 del self._by_esme[session.esme.id]
                 self._turns.pop(session.esme.id, None)
         return session
+
+    def refused(self, esme_id: int, peer: str, reason: str, now: datetime) -> None:
+        """A bind of an ESME on file was refused."""
+        self._refusals[esme_id] = {"at": timestamp(now), "peer": peer, "reason": reason}

@@ -32,7 +32,7 @@ _MEANT: Final = {
     "latin1": Alphabet.LATIN1,
     "ascii": Alphabet.ASCII,
 }
-_GSM_CLASSES: Final = range(0x10, 0x100)  # data_coding by the rule of GSM
+_ESCAPE: Final = b"\x1b"  # of the GSM alphabet: the next septet is from another table
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +125,19 @@ def _content(pdu: Pdu, meaning: str) -> tuple[str, str, Form | None] | Objection
     if fields["esm_class"] & UDHI:
         octets = octets[len(header) :]
     coding = describe(data_coding)
-    text = text_of(octets, data_coding, meaning)
+    text = None if header and _is_cut(header, octets) else text_of(octets, data_coding, meaning)
     if text is None and coding.alphabet is Alphabet.UCS2 and not header:
         return Objection(Status.RINVMSGLEN, "this is not UTF-16")
     form = _form(pdu, header, None if text is not None else octets, coding)
     encoding = "ucs2" if coding.alphabet is Alphabet.UCS2 and text is not None else "auto"
     return text or "", encoding, form
+
+
+def _is_cut(header: bytes, octets: bytes) -> bool:
+    """Whether the text of a part has a meaning only beside its header, or beside the next part."""
+    found = udh.parse(header + b"\0")
+    shifted = found is not None and bool(found[0].locking or found[0].single)
+    return shifted or octets.endswith(_ESCAPE)
 
 
 def _header(pdu: Pdu, octets: bytes) -> bytes | Objection:

@@ -16,3 +16,13 @@ CREATE TRIGGER esmes_changed AFTER INSERT OR UPDATE OR DELETE ON esmes FOR EACH 
 
 -- Of a message that came over SMPP: {"esme": its number, "registered": registered_delivery, ...}. NULL for all others.
 ALTER TABLE messages ADD COLUMN origin jsonb;
+
+-- How many sessions each process has of each of them, and what they look like. What a crash of the
+-- database loses is told again within seconds.
+CREATE UNLOGGED TABLE esme_states (
+    esme_id integer NOT NULL REFERENCES esmes,
+    node_id integer NOT NULL REFERENCES nodes ON DELETE CASCADE,
+    binds integer NOT NULL,
+    state jsonb NOT NULL DEFAULT '{}',
+    PRIMARY KEY (esme_id, node_id)
+) WITH (fillfactor = 50);
