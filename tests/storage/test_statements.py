@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+from onesixty.features.esme_delivery import claims
 from onesixty.features.webhooks import feed, outbox
 from onesixty.kit import ids
 from onesixty.kit.clock import SystemClock
@@ -26,6 +27,7 @@ from onesixty.storage.database import Connection, Database
 ROOMS = (
     backlog,
     claim,
+    claims,
     ends,
     failover,
     inbound,
@@ -44,6 +46,7 @@ PLANNED = {
     "ends.LIKE": ends.LIKE,
     "backlog.BACKLOG": backlog.BACKLOG,
     "claim.CLAIM": claim.CLAIM,
+    "claims.CLAIM": claims.CLAIM,
     "failover.MOVE": failover.MOVE,
     "outbox.CLAIM": outbox.CLAIM,
     "outbox.SETTLE": outbox.SETTLE,

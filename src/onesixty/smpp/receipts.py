@@ -118,21 +118,23 @@ def build_receipt(
     *,
     submitted: datetime,
     done: datetime,
-    error: int = 0,
+    error: int | str = 0,
     text: str = "",
 ) -> tuple[dict[str, FieldValue], list[Tlv]]:
     """The fields and TLVs of a receipt for one message, addresses left to the caller.
 
     `submitted` and `done` are aware and written in UTC. `error` is a GSM network error, 0 to
-    0xFFFF. Of `text` the first 20 characters are quoted, those outside ASCII as "?". States that
-    are not the last word make an intermediate notification.
+    0xFFFF, or text as `Receipt.error` has it: of another network `network:code`, or a word that no
+    TLV can hold. Of `text` the first 20 characters are quoted, those outside ASCII as "?". States
+    that are not the last word make an intermediate notification.
     """
+    word, network_error = _network_error(error)
     quoted = re.sub(r"[^ -~]", "?", text[:20])
     line = (
         f"id:{message_id} sub:001 dlvrd:{int(state is MessageState.DELIVERED):03d} "
         f"submit date:{submitted.astimezone(UTC):%y%m%d%H%M} "
         f"done date:{done.astimezone(UTC):%y%m%d%H%M} "
-        f"stat:{STATE_WORDS[state]} err:{error:03d} text:{quoted}"
+        f"stat:{STATE_WORDS[state]} err:{word} text:{quoted}"
     )
     last_word = state in _FINAL or state is MessageState.UNKNOWN
     fields: dict[str, FieldValue] = {
@@ -143,8 +145,8 @@ def build_receipt(
         text_tlv(Tag.RECEIPTED_MESSAGE_ID, message_id),
         integer_tlv(Tag.MESSAGE_STATE, state),
     ]
-    if error:
-        tlvs.append(Tlv(Tag.NETWORK_ERROR_CODE, _GSM_NETWORK + error.to_bytes(2, "big")))
+    if network_error is not None:
+        tlvs.append(Tlv(Tag.NETWORK_ERROR_CODE, network_error))
     return fields, tlvs
 
 
@@ -188,7 +190,9 @@ _FINAL = frozenset(
         MessageState.SKIPPED,
     }
 )
-_GSM_NETWORK = b"\x03"
+_GSM_NETWORK = 3
+_NETWORK_ERROR = re.compile(r"(?:(\d{1,3}):)?(\d{1,5})", re.ASCII)
+_ERROR_WORD_MOST = 10  # characters, as seen in the wild
 _PUNCTUATION = ",.;:\"'"
 
 # The form of the specification, which most SMSCs keep to: `_search_labels` would find the same.
@@ -271,6 +275,18 @@ def _candidates(from_tlv: str | None, from_text: str) -> tuple[str, ...]:
 
 
 _LONGEST_ID = 255  # nothing longer can be an id that was once in a submit_sm_resp
+
+
+def _network_error(error: int | str) -> tuple[str, bytes | None]:
+    """What stands behind `err:`, and the value of network_error_code where there is one."""
+    named = _NETWORK_ERROR.fullmatch(str(error))
+    if named is None:
+        word = re.sub(r"[^0-9A-Za-z_-]", "", str(error))[:_ERROR_WORD_MOST]
+        return word or "000", None
+    network, code = int(named[1] or _GSM_NETWORK), int(named[2])
+    if not code or network > 0xFF or code > 0xFFFF:
+        return f"{code:03d}", None
+    return f"{code:03d}", bytes((network,)) + code.to_bytes(2, "big")
 
 
 def _error(from_text: str, network_error_code: bytes | None) -> str:

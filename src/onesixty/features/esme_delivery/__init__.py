@@ -1,0 +1,1 @@
+"""Receipts and inbound messages to customers bound over SMPP (ESMEs), from the outbox."""
