@@ -5,7 +5,7 @@ import contextlib
 import gc
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import structlog
 
+from onesixty.carriers.contract import TracedCarrier
+from onesixty.carriers.traces import Traces
 from onesixty.entrypoints.rest.context import Context
 from onesixty.entrypoints.rest.server import Server
 from onesixty.features.webhooks.deliver import Deliverer, DeliverOptions
@@ -40,10 +42,12 @@ from onesixty.messages.types import Category
 from onesixty.nodes import bell
 from onesixty.nodes.bell import Bell
 from onesixty.nodes.node import Node
+from onesixty.nodes.questions import Questions
 from onesixty.records import accounts, carriers, idempotency
 from onesixty.records.bootstrap import prepare
 from onesixty.records.snapshot import SnapshotKeeper
 from onesixty.settings import Settings, seconds_or_never
+from onesixty.smpp.trace.capture import Wiretap
 from onesixty.storage import partitions
 from onesixty.storage.database import OUTAGES, Database
 
@@ -160,6 +164,8 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     acceptor = Acceptor(database, keeper, sealer, clock, luck, handover)
     lanes = LaneKeeper(keeper, sealer, luck, dispatcher, node)
     housekeeping = Housekeeping(database, clock, wake_webhooks, inbound)
+    questions = Questions(database, node, ring, clock)
+    questions.answer = Traces(clock, node.number, partial(_wiretaps, dispatcher)).answer
     context = Context(
         database=database,
         keeper=keeper,
@@ -170,6 +176,7 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
         wake_webhooks=wake_webhooks,
         is_ready=housekeeping.why_not_ready,
         allow_private_urls=settings.allow_private_urls,
+        ask_processes=questions.ask,
     )
     app = App(
         database, keeper, node, ring, acceptor, dispatcher, settler, receiver, inbound, reconciler,
@@ -180,8 +187,14 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     _connect_to_others(app)
     dispatcher.limiter = Limiter(clock, lambda: keeper.book, node.dispatching)
     graces = Graces(settings.failover_otp_seconds, settings.failover_seconds)
-    app.loops = _loops(app, clock, Failover(database, clock, dispatcher, graces))
+    failover = Failover(database, clock, dispatcher, graces)
+    app.loops = [*_loops(app, clock, failover), questions.loop]
     return app
+
+
+def _wiretaps(dispatcher: Dispatcher, of: str, number: int) -> Sequence[Wiretap]:
+    carrier = dispatcher.carrier_at(number) if of == "carrier" else None
+    return carrier.wiretaps() if isinstance(carrier, TracedCarrier) else ()
 
 
 def _policy(settings: Settings) -> Policy:

@@ -27,6 +27,7 @@ from onesixty.smpp.codec import EncodeError
 from onesixty.smpp.link import Link
 from onesixty.smpp.pdus import Pdu
 from onesixty.smpp.statuses import Status, StatusClass, name_of, remark_on, rule_for
+from onesixty.smpp.trace.capture import Wiretap
 from onesixty.sms.segments import SegmentationError
 
 _log = structlog.get_logger()
@@ -96,6 +97,10 @@ class SmppCarrier:
     async def probe(self) -> bool:
         """Whether the SMSC answers an enquire_link."""
         return await self._client.probe()
+
+    def wiretaps(self) -> list[Wiretap]:
+        """What went over each bind lately."""
+        return self._client.wiretaps()
 
     def _send(self, one: Submission, report: Report, now: datetime) -> None:
         pdus = self._pdus.submits(one, now)

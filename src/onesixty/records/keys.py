@@ -15,6 +15,8 @@ SCOPES: Final[dict[str, str]] = {
     "messages:read": "Read messages, timelines and events; look numbers up.",
     "carriers:write": "Add, change, pause and remove carriers.",
     "carriers:read": "See carriers and their live state.",
+    "traces:read": "See what goes over SMPP sessions, without texts and whole numbers.",
+    "traces:read_text": "See the texts and numbers in it too.",
     "routes:write": "Add, change and remove routes.",
     "routes:read": "See routes.",
     "limits:write": "Set, change and remove limits.",

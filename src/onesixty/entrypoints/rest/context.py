@@ -1,6 +1,6 @@
 """What the HTTP door needs of the platform, and who is asking."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +10,16 @@ from onesixty.kit.clock import Clock
 from onesixty.kit.problems import Problem
 from onesixty.kit.secrets import Sealer, key_hash
 from onesixty.messages.types import Caller
+from onesixty.nodes.questions import Answers, nobody
 from onesixty.records.snapshot import SnapshotKeeper
 from onesixty.storage.database import Database
 
 BODY_MOST = 8 * 1024 * 1024  # a batch of 10,000 with long texts
+
+
+async def nobody_bound(esme_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """No ESME is bound: without an SMPP door."""
+    return {one: {"sessions": [], "last_refusal": None} for one in esme_ids}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,9 @@ class Context:
     wake_webhooks: Callable[[], None]
     is_ready: Callable[[], Awaitable[list[str]]]  # reasons why not, empty when it is
     allow_private_urls: bool
+    # Who is bound of these ESMEs, by their numbers: `sessions` and `last_refusal`.
+    esme_states: Callable[[Sequence[int]], Awaitable[dict[int, dict[str, Any]]]] = nobody_bound
+    ask_processes: Callable[[dict[str, Any]], Awaitable[Answers]] = nobody  # for traces
 
 
 def context_of(request: Request) -> Context:

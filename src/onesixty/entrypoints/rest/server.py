@@ -18,6 +18,7 @@ from onesixty.entrypoints.rest import (
     messages,
     problem_pages,
     routes,
+    smpp,
     webhooks,
 )
 from onesixty.entrypoints.rest.context import Context
@@ -38,6 +39,7 @@ RESOURCES: Final = (
     messages,
     carriers,
     routes,
+    smpp,
     webhooks,
     events,
     access,
