@@ -35,7 +35,7 @@ check: .venv/.synced ## Check style, types and import rules
 	@$(BIN)/lint-imports --no-logo
 
 # Those that take long, or change a database, are run by hand.
-LONG := growth history scheduled soak
+LONG := growth history scheduled soak urgent
 bench: .venv/.synced ## Run every benchmark that takes a minute or less
 	@set -e; for script in $(filter-out $(LONG:%=benchmarks/%.py),$(sort $(wildcard benchmarks/[!_]*.py))); do echo "== $$script"; $(BIN)/python "$$script"; done
 
@@ -45,6 +45,7 @@ bench-peers: .venv/.synced ## Compare with Kannel and Jasmin, installing them (a
 # SEED: the same schedule again.
 chaos: .venv/.synced ## Break everything at random under load: SEED=7 MINUTES=5
 	@PYTHONPATH=tests $(BIN)/python -m chaos.drill --minutes $(or $(MINUTES),5) $(SEED:%=--seed %)
+	@PYTHONPATH=tests $(BIN)/python -m chaos.silence
 
 # FIRST: the case to begin with, as a failure tells it.
 fuzz: .venv/.synced ## Spoil PDUs at random: COUNT=10000000 SEED=1

@@ -6,16 +6,12 @@ missed. Needs what `peers/run.py` needs.
 """
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import Final
-
-import psycopg
 
 sys.path.append(str(Path(__file__).resolve().parent / "peers"))
 
@@ -24,12 +20,9 @@ from scenarios import Bench
 from sinks import Sinks, wait_for
 
 from _cpu import Meter
-from onesixty.kit import ids
-from onesixty.messages.states import Status
-from onesixty.messages.types import Category, Direction, Encoding
+from _waiting import Client, wait_in_queue
 from onesixty.storage import embedded
 
-CHUNK: Final = 50_000
 SETTLING_SECONDS: Final = 5  # until what was started is at rest
 LATEST_SECONDS: Final = 2.0
 GOALS: Final = {  # by name: the most that it may be, of the first value and what it may be more
@@ -50,7 +43,8 @@ def main() -> None:
         gateway.start()
         bench.bound()
         without = dict(_measure(options, bench))
-        _fill(options.messages)
+        server = embedded.start(FOLDER / "onesixty-scheduled" / "data")
+        wait_in_queue(server.url, "bench", options.messages, _due_at)
         after = dict(_measure(options, bench))
     finally:
         gateway.stop()
@@ -75,9 +69,7 @@ def _lateness(options: argparse.Namespace, bench: Bench) -> Iterator[tuple[str, 
     come.
     """
     bench.sinks.reset()
-    info = bench.gateway.info
-    connection = HTTPConnection("127.0.0.1", info.port, timeout=30)
-    headers = dict(line.split(": ", 1) for line in info.headers)
+    client = Client(bench.gateway.info.port, bench.gateway.info.headers)
     now, clock = datetime.now(UTC), time.monotonic_ns()
     for number in range(options.due):
         seconds = options.due_seconds * (1 + number / options.due)
@@ -87,12 +79,7 @@ def _lateness(options: argparse.Namespace, bench: Bench) -> Iterator[tuple[str, 
             "body": f"T{clock + int(seconds * 1e9)};due-{number} ",
             "send_at": (now + timedelta(seconds=seconds)).isoformat(),
         }
-        connection.request("POST", "/v1/messages", json.dumps(body), headers)
-        answer = connection.getresponse()
-        if answer.status != 202:
-            raise SystemExit(f"a scheduled message was refused: {answer.read().decode()}")
-        answer.read()
-    connection.close()
+        client.post("/v1/messages", body)
     wait_for(
         lambda: bench.sinks.smsc()["distinct_msgs"] >= options.due,
         2 * options.due_seconds + 10 * LATEST_SECONDS,
@@ -104,54 +91,9 @@ def _lateness(options: argparse.Namespace, bench: Bench) -> Iterator[tuple[str, 
     yield "latest, ms", seen["lat_max_us"] / 1000
 
 
-def _fill(messages: int) -> None:
-    """Scheduled messages for every minute of the next 30 days, as `accept` stores them."""
-    server = embedded.start(FOLDER / "onesixty-scheduled" / "data")
-    with psycopg.connect(server.url, autocommit=True) as connection:
-        owner = connection.execute(
-            "SELECT account_id, id, (SELECT max(id) FROM routes) FROM carriers WHERE name = 'bench'"
-        ).fetchone()
-        assert owner is not None
-        account, carrier, route = owner
-        for start in range(0, messages, CHUNK):
-            rows = [
-                (ids.uuid7(), *_times(number / messages), f"+447700{number % 1_000_000:06d}")
-                for number in range(start, min(start + CHUNK, messages))
-            ]
-            with connection.transaction(), connection.cursor() as cursor:
-                _copy(
-                    cursor,
-                    "messages (account_id, id, status, sequence, direction, category, encoding,"
-                    " segments, carrier_id, route_id, sender, recipient, body, send_at, expires_at,"
-                    " created_at)",
-                    (
-                        f"{account}\t{id_}\t{Status.SCHEDULED}\t0\t{Direction.OUTBOUND}"
-                        f"\t{Category.MARKETING}\t{Encoding.GSM7}\t1\t{carrier}\t{route}\tbench"
-                        f"\t{to}\tYour appointment is tomorrow.\t{due}\t{expires}\t{created}\n"
-                        for id_, due, expires, created, to in rows
-                    ),
-                )
-                _copy(
-                    cursor,
-                    "queue (message_id, account_id, carrier_id, priority, due_at, expires_at)",
-                    (
-                        f"{id_}\t{account}\t{carrier}\t{Category.MARKETING}\t{due}\t{expires}\n"
-                        for id_, due, expires, _, _ in rows
-                    ),
-                )
-        connection.execute("VACUUM ANALYZE")
-        connection.execute("CHECKPOINT")
-
-
-def _times(place: float) -> tuple[str, str, str]:
-    now = datetime.now(UTC)
-    due = now + timedelta(hours=1, days=30 * place)
-    return str(due), str(due + timedelta(days=1)), str(now)
-
-
-def _copy(cursor: psycopg.Cursor, target: str, rows: Iterator[str]) -> None:
-    with cursor.copy(f"COPY {target} FROM STDIN".encode()) as copy:
-        copy.write("".join(rows))
+def _due_at(place: float) -> datetime:
+    """For every minute of 30 days from now."""
+    return datetime.now(UTC) + timedelta(hours=1, days=30 * place)
 
 
 def _compare(messages: int, without: dict[str, float], after: dict[str, float]) -> bool:
