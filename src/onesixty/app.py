@@ -5,7 +5,7 @@ import contextlib
 import gc
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -13,10 +13,11 @@ from typing import Any, Final
 
 import structlog
 
-from onesixty.carriers.contract import TracedCarrier
-from onesixty.carriers.traces import Traces
 from onesixty.entrypoints.rest.context import Context
 from onesixty.entrypoints.rest.server import Server
+from onesixty.entrypoints.smpp.door import Door
+from onesixty.entrypoints.smpp.opening import Options as SmppOptions
+from onesixty.entrypoints.smpp.opening import Platform, open_door
 from onesixty.features.webhooks.deliver import Deliverer, DeliverOptions
 from onesixty.kit.chance import chance
 from onesixty.kit.clock import Clock
@@ -42,12 +43,10 @@ from onesixty.messages.types import Category
 from onesixty.nodes import bell
 from onesixty.nodes.bell import Bell
 from onesixty.nodes.node import Node
-from onesixty.nodes.questions import Questions
 from onesixty.records import accounts, carriers, idempotency
 from onesixty.records.bootstrap import prepare
 from onesixty.records.snapshot import SnapshotKeeper
 from onesixty.settings import Settings, seconds_or_never
-from onesixty.smpp.trace.capture import Wiretap
 from onesixty.storage import partitions
 from onesixty.storage.database import OUTAGES, Database
 
@@ -75,6 +74,7 @@ class App:
     sweeper: Sweeper
     deliverer: Deliverer
     server: Server
+    door: Door
     loops: list[Loop]
     lanes: LaneKeeper
     housekeeping: "Housekeeping"
@@ -102,6 +102,7 @@ class App:
     def stopping(self) -> None:
         """Say from now on that no traffic is wanted: `stop` comes soon."""
         self.housekeeping.is_stopping = self.lanes.is_stopping = True
+        self.door.stopping()
 
     async def stop(self) -> None:
         """Take nothing more, finish what is in flight, give back what is not, leave.
@@ -111,6 +112,7 @@ class App:
         self.stopping()
         clock = asyncio.get_running_loop().time
         until = clock() + self.stop_seconds
+        await self.door.stop(min(DRAIN_SECONDS, self.stop_seconds))
         await self.lanes.stop(min(DRAIN_SECONDS, self.stop_seconds))
         for gatherer in self._gatherers():
             try:
@@ -164,8 +166,8 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     acceptor = Acceptor(database, keeper, sealer, clock, luck, handover)
     lanes = LaneKeeper(keeper, sealer, luck, dispatcher, node)
     housekeeping = Housekeeping(database, clock, wake_webhooks, inbound)
-    questions = Questions(database, node, ring, clock)
-    questions.answer = Traces(clock, node.number, partial(_wiretaps, dispatcher)).answer
+    platform = Platform(database, keeper, clock, acceptor, node, wake_webhooks)
+    door = open_door(platform, _smpp_options(settings))
     context = Context(
         database=database,
         keeper=keeper,
@@ -174,27 +176,30 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
         acceptor=acceptor,
         carrier_states=lanes.states,
         wake_webhooks=wake_webhooks,
+        esme_states=door.headcount.states,
         is_ready=housekeeping.why_not_ready,
         allow_private_urls=settings.allow_private_urls,
-        ask_processes=questions.ask,
     )
     app = App(
         database, keeper, node, ring, acceptor, dispatcher, settler, receiver, inbound, reconciler,
-        sweeper, deliverer, Server(context, only_health=role not in ANSWERING), [], lanes,
-        housekeeping, new_key, role, settings.stop_seconds,
+        sweeper, deliverer, Server(context, only_health=role not in ANSWERING), door, [],
+        lanes, housekeeping, new_key, role, settings.stop_seconds,
     )  # fmt: skip
     _connect(app, wake_webhooks)
     _connect_to_others(app)
     dispatcher.limiter = Limiter(clock, lambda: keeper.book, node.dispatching)
     graces = Graces(settings.failover_otp_seconds, settings.failover_seconds)
-    failover = Failover(database, clock, dispatcher, graces)
-    app.loops = [*_loops(app, clock, failover), questions.loop]
+    app.loops = _loops(app, clock, Failover(database, clock, dispatcher, graces))
     return app
 
 
-def _wiretaps(dispatcher: Dispatcher, of: str, number: int) -> Sequence[Wiretap]:
-    carrier = dispatcher.carrier_at(number) if of == "carrier" else None
-    return carrier.wiretaps() if isinstance(carrier, TracedCarrier) else ()
+def _smpp_options(settings: Settings) -> SmppOptions:
+    return SmppOptions(
+        settings.smpp_system_id,
+        settings.smpp_connections,
+        settings.smpp_tls_certificate,
+        settings.smpp_tls_key,
+    )
 
 
 def _policy(settings: Settings) -> Policy:
@@ -246,7 +251,7 @@ def _connect_to_others(app: App) -> None:
 
 def _loops(app: App, clock: Clock, failover: Failover) -> list[Loop]:
     """What runs besides lanes and gatherers; every one of them may run in many processes."""
-    loops = [app.keeper.loop, app.lanes.loop]
+    loops = [app.keeper.loop, app.lanes.loop, app.door.headcount.loop]
     parts = app.database, clock, app.dispatcher
     if app.role in DISPATCHING:
         loops += [

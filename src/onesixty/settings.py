@@ -38,6 +38,27 @@ class Settings:
     )
     host: str = _setting("127.0.0.1", "Address that the HTTP server listens on.")
     port: int = _setting(8160, "TCP port of the HTTP server; 0 takes a free one.")
+    smpp_host: str | None = _setting(
+        None, "Address that SMPP is listened on for customers; that of HTTP when it is not set."
+    )
+    smpp_port: int | None = _setting(
+        None,
+        "TCP port that customers bind to over SMPP, by custom 2775; 0 takes a free one."
+        " Nobody listens when it is not set.",
+    )
+    smpp_tls_port: int | None = _setting(None, "The same with TLS, by custom 3550.")
+    smpp_tls_certificate: Path | None = _setting(
+        None, "PEM file with the certificate of the TLS port, and the chain behind it."
+    )
+    smpp_tls_key: Path | None = _setting(
+        None, "PEM file with its private key; that of the certificate when it is not set."
+    )
+    smpp_system_id: str = _setting(
+        "ONESIXTY", "What SMPP customers see as our system_id, at most 15 characters."
+    )
+    smpp_connections: int = _setting(
+        2000, "SMPP connections at most, for each process and port; more are closed at once."
+    )
     bootstrap_key: str | None = _setting(
         None,
         "API key to create on an empty database;"
@@ -177,9 +198,22 @@ def _boolean(text: str) -> bool:
     raise ValueError(text)
 
 
+def _check_ports(settings: Settings) -> None:
+    for name in ("port", "smpp_port", "smpp_tls_port"):
+        if not 0 <= (getattr(settings, name) or 0) <= 65535:
+            value = getattr(settings, name)
+            raise SettingError(f"{PREFIX}{name.upper()}={value} is not a port: use 0 to 65535")
+    if settings.smpp_tls_port is not None and settings.smpp_tls_certificate is None:
+        raise SettingError("ONESIXTY_SMPP_TLS_PORT needs ONESIXTY_SMPP_TLS_CERTIFICATE, a PEM file")
+    name = settings.smpp_system_id
+    if not (0 < len(name) <= 15 and name.isascii() and name.isprintable()):
+        raise SettingError("ONESIXTY_SMPP_SYSTEM_ID has 1 to 15 ASCII characters")
+    if settings.smpp_connections < 1:
+        raise SettingError("ONESIXTY_SMPP_CONNECTIONS is at least 1")
+
+
 def _check(settings: Settings) -> None:
-    if not 0 <= settings.port <= 65535:
-        raise SettingError(f"ONESIXTY_PORT={settings.port} is not a port: use 0 to 65535")
+    _check_ports(settings)
     if settings.log_level.lower() not in ("debug", "info", "warning", "error"):
         raise SettingError("ONESIXTY_LOG_LEVEL is debug, info, warning or error")
     if not 0 < settings.stop_seconds < 3600:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from onesixty.cli.serve.channel import HTTP
 from onesixty.cli.serve.supervisor import Patience, Supervisor
 from onesixty.kit.clock import SystemClock
 from onesixty.settings import Settings
@@ -29,7 +30,7 @@ class Watched:
             database_url=url, data_dir=folder, secret_key="a" * 32, processes=processes
         )
         patience = Patience(running=HANGS_SECONDS)
-        self.supervisor = Supervisor(settings, url, self.listener, SystemClock(), patience)
+        self.supervisor = Supervisor(settings, url, {HTTP: self.listener}, SystemClock(), patience)
         self.ready = asyncio.Event()
         self.task = asyncio.create_task(self.supervisor.run(self.ready.set))
 
@@ -86,7 +87,7 @@ async def test_workers_share_the_port(watched: Watched) -> None:
     """Kept connections are spread evenly; a worker that hangs is killed and replaced meanwhile."""
     clients = [await Client.connect(watched.port) for _ in range(CONNECTIONS)]
     assert {await client.ask() for client in clients} == {200}
-    loads = [worker.load for worker in watched.supervisor.workers.values()]
+    loads = [worker.loads[0] for worker in watched.supervisor.workers.values()]
     assert loads == [CONNECTIONS // 2] * 2
     for client in clients:
         client.close()

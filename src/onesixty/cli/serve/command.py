@@ -2,7 +2,6 @@
 
 import contextlib
 import signal
-import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -11,9 +10,10 @@ import typer
 from onesixty import __version__
 from onesixty.cli import local
 from onesixty.cli.migrate import bring_up, explained
-from onesixty.cli.serve.channel import BACKLOG
+from onesixty.cli.serve.channel import HTTP, SMPP, SMPP_TLS
+from onesixty.cli.serve.ports import Ports, address_of, listening
 from onesixty.cli.serve.supervisor import Supervisor
-from onesixty.cli.terminal import Failure, out, reason, run
+from onesixty.cli.terminal import Failure, out, run
 from onesixty.kit import log
 from onesixty.kit.clock import SystemClock
 from onesixty.records.bootstrap import prepare
@@ -27,14 +27,15 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 _FOR_OTHERS: Final = 20  # connections for commands, migrations and the database itself
-# Where a server is reached that listens on all addresses of the machine.
-_EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
 @app.command()
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on [127.0.0.1].")] = None,
     port: Annotated[int | None, typer.Option(help="TCP port; 0 takes a free one [8160].")] = None,
+    smpp_port: Annotated[
+        int | None, typer.Option(help="TCP port that customers bind to over SMPP; else none.")
+    ] = None,
     data_dir: local.DataDir = None,
     database_url: local.DatabaseUrl = None,
     config: local.ConfigFile = None,
@@ -49,13 +50,14 @@ def serve(
     # Until the server runs, SIGTERM is as Ctrl-C: what was begun is taken back in order.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     given = {"host": host, "port": port, "data_dir": data_dir, "database_url": database_url}
-    settings = local.load(config, **given, processes=processes, role=role)
+    more = {"smpp_port": smpp_port, "processes": processes, "role": role}
+    settings = local.load(config, **given, **more)
     _check_connections(settings)
     log.configure(settings.log_level, as_json=settings.log_json)
-    with _listening(settings.host, settings.port) as listener, _database(settings) as url:
+    with listening(settings) as ports, _database(settings) as url:
         bring_up(url)
         with explained(url):
-            (_serve_alone if settings.processes == 1 else _serve_many)(settings, url, listener)
+            (_serve_alone if settings.processes == 1 else _serve_many)(settings, url, ports)
     out.print("stopped")
 
 
@@ -71,22 +73,6 @@ def _check_connections(settings: Settings) -> None:
 
 
 @contextlib.contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
-    """The listening socket, taken before anything is changed: who connects now waits."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, _, _, _, address = found[0]
-        listener = socket.create_server(address, family=family, backlog=BACKLOG)
-    except OSError as error:
-        advice = (
-            "is another Onesixty running? Name another --port" if port else "name another --host"
-        )
-        raise Failure(f"cannot listen on {host}, port {port}: {reason(error)}; {advice}") from None
-    with listener:
-        yield listener
-
-
-@contextlib.contextmanager
 def _database(settings: Settings) -> Iterator[str]:
     if settings.database_url is not None:
         yield settings.database_url
@@ -95,34 +81,35 @@ def _database(settings: Settings) -> Iterator[str]:
         yield server.url
 
 
-def _serve_alone(settings: Settings, url: str, listener: socket.socket) -> None:
+def _serve_alone(settings: Settings, url: str, ports: Ports) -> None:
     from onesixty.cli.serve.process import serve_process  # a supervisor needs none of it
 
     def ready(parts: "App") -> None:
-        _announce(settings, url, listener, parts.new_key)
+        _announce(settings, url, ports, parts.new_key)
 
-    run(serve_process(settings, url, local.sealer(settings), listener, ready))
+    run(serve_process(settings, url, local.sealer(settings), ports, ready))
 
 
-def _serve_many(settings: Settings, url: str, listener: socket.socket) -> None:
+def _serve_many(settings: Settings, url: str, ports: Ports) -> None:
     clock, sealer = SystemClock(), local.sealer(settings)
 
     async def supervise() -> bool:
         database = await Database.open(url, connections=1)
         new_key = await prepare(database, sealer, settings.bootstrap_key, clock.now())
         await database.close()
-        supervisor = Supervisor(settings, url, listener, clock)
-        return await supervisor.run(lambda: _announce(settings, url, listener, new_key))
+        supervisor = Supervisor(settings, url, ports, clock)
+        return await supervisor.run(lambda: _announce(settings, url, ports, new_key))
 
     if not run(supervise()):
         raise Failure("not every process ended in order; the log says why")
 
 
-def _announce(settings: Settings, url: str, listener: socket.socket, new_key: str | None) -> None:
-    host, port = listener.getsockname()[:2]
-    host = _EVERY_ADDRESS.get(host, host)
-    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+def _announce(settings: Settings, url: str, ports: Ports, new_key: str | None) -> None:
+    address = f"http://{address_of(ports[HTTP])}"
     out.print(f"Onesixty {__version__} listens on {address} (reference: {address}/docs)")
+    for kind, how in ((SMPP, ""), (SMPP_TLS, ", with TLS")):
+        if kind in ports:
+            out.print(f"Customers bind over SMPP to {address_of(ports[kind])}{how}")
     if settings.database_url is None:
         out.print(f"Data lives in {settings.data_dir.resolve()} (embedded PostgreSQL)")
         if not settings.allow_private_urls:

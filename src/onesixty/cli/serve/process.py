@@ -11,7 +11,8 @@ import uvicorn
 
 from onesixty import app as platform
 from onesixty.app import App
-from onesixty.cli.serve.channel import BACKLOG, LEAVING, SIGNALS, Channel
+from onesixty.cli.serve.channel import BACKLOG, HTTP, LEAVING, SIGNALS, Channel
+from onesixty.cli.serve.ports import Ports
 from onesixty.kit.clock import SystemClock
 from onesixty.kit.http_server import Protocol
 from onesixty.kit.secrets import Sealer
@@ -25,10 +26,10 @@ async def serve_process(
     settings: Settings,
     url: str,
     sealer: Sealer,
-    intake: "socket.socket | Channel",
+    intake: "Ports | Channel",
     ready: Callable[[App], None],
 ) -> None:
-    """Run until SIGTERM or SIGINT. Connections come from a listening socket or a channel."""
+    """Run until SIGTERM or SIGINT. Connections come from listening sockets or a channel."""
     parts = await platform.build(settings, url, sealer, SystemClock())
     try:
         for account in parts.keeper.book.accounts.values():
@@ -36,10 +37,15 @@ async def serve_process(
             sealer.open(account.signing_secret)
         await parts.start()
         channel = intake if isinstance(intake, Channel) else None
-        server = _HttpServer(_http_config(parts), channel)
+        server = _HttpServer(_http_config(parts), channel, parts)
+        for kind, smpp in parts.door.servers.items():
+            if isinstance(intake, Channel):
+                smpp.watch()
+            elif kind in intake:
+                await smpp.start_on(intake[kind])
         _stop_on_signals(server, parts)
         ready(parts)
-        await server.serve(sockets=[] if isinstance(intake, Channel) else [intake])
+        await server.serve(sockets=[] if isinstance(intake, Channel) else [intake[HTTP]])
     finally:
         await parts.stop()
 
@@ -47,9 +53,9 @@ async def serve_process(
 class _HttpServer(uvicorn.Server):
     """uvicorn, with the signals left to us: it would end the process by them in the end."""
 
-    def __init__(self, config: uvicorn.Config, channel: Channel | None) -> None:
+    def __init__(self, config: uvicorn.Config, channel: Channel | None, parts: App) -> None:
         super().__init__(config)
-        self._channel = channel
+        self._channel, self._smpp = channel, parts.door.servers
         self._connecting: set[asyncio.Task[Any]] = set()
 
     @contextlib.contextmanager
@@ -66,7 +72,8 @@ class _HttpServer(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Every 0.1 s; true to end."""
         if self._channel is not None and counter % _BEAT_TICKS == 0:
-            self._channel.beat(len(self.server_state.connections))
+            smpp = sum(len(server.links) for server in self._smpp.values())
+            self._channel.beat(len(self.server_state.connections), smpp)
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -90,15 +97,17 @@ class _HttpServer(uvicorn.Server):
         if taken is None:  # nobody would start us again, or stop us
             asyncio.get_running_loop().remove_reader(self._channel.fileno())
             self.should_exit = True
-        for connection in taken or ():
-            task = asyncio.create_task(self._connect(connection))
+        for kind, connection in taken or ():
+            task = asyncio.create_task(self._connect(kind, connection))
             self._connecting.add(task)
             task.add_done_callback(self._connecting.discard)
 
-    async def _connect(self, connection: socket.socket) -> None:
+    async def _connect(self, kind: str, connection: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         config = self.config
         try:
+            if kind != HTTP:
+                return await self._smpp[kind].take(connection)
             connection.setblocking(False)
             await loop.connect_accepted_socket(
                 lambda: Protocol(config, self.server_state, self.lifespan.state, loop), connection

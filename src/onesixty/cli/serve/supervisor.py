@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,7 +23,7 @@ from typing import Final
 import structlog
 from prometheus_client import multiprocess
 
-from onesixty.cli.serve.channel import BEAT, LEAVING, SIGNALS
+from onesixty.cli.serve.channel import BEAT, HTTP, LEAVING, SIGNALS, WORDS
 from onesixty.kit.clock import Clock
 from onesixty.settings import PREFIX, Settings
 
@@ -48,7 +48,8 @@ class Worker:
     def __init__(self, process: "subprocess.Popen[bytes]", channel: socket.socket) -> None:
         self.process, self.channel = process, channel
         self.is_ready = self.is_leaving = False
-        self.load = 0  # connections it has: as it said last, and those given since
+        # Connections of HTTP and of SMPP that it has: as it said last, and those given since.
+        self.loads = [0, 0]
         self.heard_at = 0.0
         self._unread = b""
 
@@ -62,22 +63,22 @@ class Worker:
             return False
         self._unread += data
         while len(self._unread) >= BEAT.size:
-            (count,) = BEAT.unpack_from(self._unread)
+            http, smpp = BEAT.unpack_from(self._unread)
             self._unread = self._unread[BEAT.size :]
             self.heard_at = now
-            if count == LEAVING:
+            if http == LEAVING:
                 self.is_leaving = True
             else:
-                self.is_ready, self.load = True, count
+                self.is_ready, self.loads = True, [http, smpp]
         return bool(data)
 
-    def give(self, connection: socket.socket) -> bool:
-        """Hand a connection over; False when it takes none."""
+    def give(self, kind: str, connection: socket.socket) -> bool:
+        """Hand a connection to one of the ports over; False when it takes none."""
         try:
-            socket.send_fds(self.channel, [b"c"], [connection.fileno()])
+            socket.send_fds(self.channel, [WORDS[kind]], [connection.fileno()])
         except OSError:
             return False
-        self.load += 1
+        self.loads[kind != HTTP] += 1
         return True
 
     def signal(self, number: int) -> None:
@@ -87,17 +88,17 @@ class Worker:
 
 
 class Supervisor:
-    """Keeps so many workers, all fed from one listening socket."""
+    """Keeps so many workers, all fed from the same listening sockets."""
 
     def __init__(
         self,
         settings: Settings,
         url: str,
-        listener: socket.socket,
+        ports: Mapping[str, socket.socket],
         clock: Clock,
         patience: Patience | None = None,
     ) -> None:
-        self._settings, self._url, self._listener, self._clock = settings, url, listener, clock
+        self._settings, self._url, self._ports, self._clock = settings, url, ports, clock
         self._patience = patience or Patience(stopping=settings.stop_seconds + 10)
         self.workers: dict[int, Worker] = {}
         self._metrics = ""
@@ -114,8 +115,9 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             loop.add_signal_handler(number, self.stop)
-        self._listener.setblocking(False)
-        self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for listener in self._ports.values():
+            listener.setblocking(False)
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self._metrics_folder() as self._metrics:
             keepers = [
                 asyncio.create_task(self._keep(number))
@@ -233,19 +235,20 @@ class Supervisor:
             self._all_ready.set()
         if not self._accepting and not self._stop.is_set() and self._all_ready.is_set():
             self._accepting = True
-            asyncio.get_running_loop().add_reader(self._listener.fileno(), self._accept)
+            for kind, listener in self._ports.items():
+                asyncio.get_running_loop().add_reader(listener.fileno(), self._accept, kind)
 
     def _taking(self) -> list[Worker]:
         return [one for one in self.workers.values() if one.is_ready and not one.is_leaving]
 
-    def _accept(self) -> None:
+    def _accept(self, kind: str) -> None:
         for _ in range(_ACCEPT_MOST):
-            workers = sorted(self._taking(), key=lambda one: one.load)
+            workers = sorted(self._taking(), key=lambda one: one.loads[kind != HTTP])
             if not workers:
                 self._accept_no_more()  # until one is ready
                 return
             try:
-                connection, _ = self._listener.accept()
+                connection, _ = self._ports[kind].accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:  # out of descriptors
@@ -253,12 +256,13 @@ class Supervisor:
                 self._accept_no_more()  # until the next beat
                 return
             with connection:
-                if not any(worker.give(connection) for worker in workers):
+                if not any(worker.give(kind, connection) for worker in workers):
                     _log.error("accept.nobody_takes", workers=len(workers))
 
     def _accept_no_more(self) -> None:
         self._accepting = False
-        asyncio.get_running_loop().remove_reader(self._listener.fileno())
+        for listener in self._ports.values():
+            asyncio.get_running_loop().remove_reader(listener.fileno())
 
     async def _watch(self) -> None:
         """Kill what has been silent for too long: its locks go with it, and others take over."""

@@ -52,28 +52,30 @@ class Door:
 
     def __init__(self, parts: Parts, sessions: Sessions) -> None:
         self.sessions = sessions
-        self.servers: list[Server] = []
+        self.servers: dict[str, Server] = {}
+        """By the name of the port: `smpp`, and `smpp_tls` where there is a certificate."""
+        self.headcount = parts.headcount
         self._parts, self._keeper, self._clock = parts, parts.keeper, parts.clock
         self._acceptor, self._requests = parts.acceptor, parts.requests
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_draining = False
         parts.keeper.on_change(self._follow_records)
 
-    def serve(self, server: Server) -> None:
+    def serve(self, port: str, server: Server) -> None:
         """Be the owner of one more server, which is started by itself."""
         server.on_turned_away = self._turned_away
-        self.servers.append(server)
+        self.servers[port] = server
 
     def stopping(self) -> None:
         """From now on take no connections, no binds, and no messages: clients come back later."""
         self._is_draining = True
-        for server in self.servers:
+        for server in self.servers.values():
             server.close()
 
     async def stop(self, drain_seconds: float) -> None:
         """Give the answers that are open, unbind every session, close."""
         self.stopping()
-        await asyncio.gather(*(server.stop(drain_seconds) for server in self.servers))
+        await asyncio.gather(*(server.stop(drain_seconds) for server in self.servers.values()))
         for task in self._tasks:
             task.cancel()
 
@@ -94,7 +96,7 @@ class Door:
         """Called by a server: a bind is over."""
         session = self.sessions.remove(link)
         if session is not None:
-            self._parts.headcount.changed()
+            self.headcount.changed()
             metrics.esme_binds.labels(MODE_NAMES[link.mode]).dec()
             _log.info(
                 "esme.unbound", system_id=session.esme.system_id, peer=link.peer,
@@ -123,7 +125,7 @@ class Door:
 
     async def _admit(self, link: ServerLink, esme: EsmeRecord) -> Verdict:
         """Count the bind; from here to the end nothing waits, so no other comes between."""
-        async with self._parts.headcount.claiming(esme) as has_room:
+        async with self.headcount.claiming(esme) as has_room:
             if not has_room:
                 return Verdict(Status.RALYBND, f"it has its {esme.settings.max_binds} binds")
             caller = Caller(esme.account_id, False, frozenset(), esme.public_id)
@@ -131,7 +133,7 @@ class Door:
             link.owner = session
             link.session.grant(esme.settings.window)
             self.sessions.add(session)
-        self._parts.headcount.changed()
+        self.headcount.changed()
         metrics.esme_binds.labels(MODE_NAMES[link.mode]).inc()
         _log.info(
             "esme.bound", system_id=esme.system_id, peer=link.peer, mode=MODE_NAMES[link.mode],
@@ -164,7 +166,7 @@ class Door:
             elif was != now:
                 session.esme = now
                 session.link.session.grant(now.settings.window)
-                self._parts.headcount.changed()
+                self.headcount.changed()
 
     # -- requests
 
@@ -172,7 +174,7 @@ class Door:
         """0 when the request may come in; it then counts against the rate of its ESME."""
         if self._is_draining or not session.link.usable:
             return Status.RMSGQFUL if session.link.session.bound else 0
-        bucket = self._parts.headcount.bucket(session.esme)
+        bucket = self.headcount.bucket(session.esme)
         if bucket is None:
             return 0
         if not bucket.available(now):
