@@ -12,7 +12,7 @@ unexport VIRTUAL_ENV UV_PROJECT_ENVIRONMENT
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check chaos fuzz bench bench-peers docs clean
+.PHONY: help demo serve test check chaos fuzz interop bench bench-peers docs clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 13
@@ -50,6 +50,10 @@ chaos: .venv/.synced ## Break everything at random under load: SEED=7 MINUTES=5
 # FIRST: the case to begin with, as a failure tells it.
 fuzz: .venv/.synced ## Spoil PDUs at random: COUNT=10000000 SEED=1
 	@PYTHONPATH=tests $(BIN)/python -m fuzz --count $(or $(COUNT),100000) $(SEED:%=--seed %) $(FIRST:%=--first %)
+
+interop: .venv/.synced ## Pass messages to and from other implementations: COUNT=1000
+	@tests/interop/install.sh
+	@PYTHONPATH=tests $(BIN)/python -m interop.thousand --count $(or $(COUNT),1000) $(ARGS)
 
 docs: .venv/.synced ## Write the reference pages anew
 	@$(BIN)/onesixty reference --write docs/reference

@@ -169,7 +169,7 @@ class Life:
             name = (command if command in REQUESTS else 0, int.from_bytes(frame[12:16], "big"))
             if not command & RESPONSE_BIT and command not in NEVER_ANSWERED:
                 asked[name] += 1
-                if command == Command.UNBIND and self.session.bound:
+                if command == Command.UNBIND and self.session.bound and not self._unbind:
                     self._unbind = name
         return asked
 

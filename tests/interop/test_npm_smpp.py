@@ -51,7 +51,10 @@ async def test_npm_smpp_is_a_centre_for_our_client(npm_smpp: Path) -> None:
             assert client.state()[0].smsc_id == "npm"
             assert await script.told("alive") == {"alive": 0}
             pdus = texts("hello", "")
-            unicode: dict[str, Any] = {"data_coding": 8, "short_message": "Привет".encode("utf-16-be")}
+            unicode: dict[str, Any] = {
+                "data_coding": 8,
+                "short_message": "Привет".encode("utf-16-be"),
+            }
             pdus[1] = Pdu(pdus[1].command, fields={**pdus[1].fields, **unicode})
             for pdu in pdus:
                 pdu.fields["registered_delivery"] = 1

@@ -46,6 +46,7 @@ def test_all_elements_are_read() -> None:
         ("050003aa02", "the header ends after the data"),
         ("040003aa0201", "an element ends after the header"),
         ("0100ff", "half an element"),
+        ("8c708a" + 138 * "00" + "ff", "longer than an SMS"),
     ],
 )
 def test_what_cannot_be_a_header_is_not_one(user_data: str, why: str) -> None:

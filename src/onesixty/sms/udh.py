@@ -90,11 +90,12 @@ def join(elements: Iterable[tuple[int, bytes]]) -> bytes:
 def parse(user_data: bytes) -> tuple[Header, bytes] | None:
     """The header and what follows it, or None when the octets cannot be a header.
 
-    The header must end before the user data does, and every element must fit in it. Of an element
-    that occurs twice the last counts; a concatenation that makes no sense counts as absent.
+    The header must end before the user data does and fit in one SMS, and every element must fit in
+    it. Of an element that occurs twice the last counts; a concatenation that makes no sense counts
+    as absent.
     """
     length = user_data[0] if user_data else 0
-    if not user_data or length >= len(user_data):
+    if not user_data or length >= min(len(user_data), 140):
         return None
     elements = _elements(user_data[1 : length + 1])
     if elements is None:

@@ -1,0 +1,42 @@
+"""`make interop`: a thousand mixed messages each way, through a live server, for every peer.
+
+Each run compares what one end gave with what the other end got: texts, ids, statuses, and prints
+what differs. PYTHONPATH=tests python -m interop.thousand --count 1000 npm_smsc ...
+"""
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from . import carrier_side
+
+RUNS: Final[dict[str, Callable[[int], Coroutine[Any, Any, list[str]]]]] = {
+    "npm_smsc": carrier_side.npm_smsc,
+}
+_SHOWN: Final = 10
+
+
+def main() -> int:
+    """Run all, or those that are named; 1 when anything differed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("runs", nargs="*", choices=[*RUNS, []], default=list(RUNS))
+    arguments = parser.parse_args()
+    failed = 0
+    for name in arguments.runs:
+        began = time.monotonic()
+        differences = asyncio.run(RUNS[name](arguments.count))
+        seconds = time.monotonic() - began
+        print(f"{name}: {arguments.count} each way in {seconds:.0f} s, "
+              f"{len(differences)} differences")  # fmt: skip
+        for difference in differences[:_SHOWN]:
+            print(f"    {difference}")
+        failed += bool(differences)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
