@@ -5,7 +5,7 @@ import contextlib
 import gc
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -13,11 +13,15 @@ from typing import Any, Final
 
 import structlog
 
+from onesixty.carriers.contract import TracedCarrier
+from onesixty.carriers.traces import Traces
 from onesixty.entrypoints.rest.context import Context
 from onesixty.entrypoints.rest.server import Server
+from onesixty.entrypoints.smpp.deliver import Deliveries
 from onesixty.entrypoints.smpp.door import Door
 from onesixty.entrypoints.smpp.opening import Options as SmppOptions
 from onesixty.entrypoints.smpp.opening import Platform, open_door
+from onesixty.features.esme_delivery.deliver import EsmeDeliverer
 from onesixty.features.webhooks.deliver import Deliverer, DeliverOptions
 from onesixty.kit.chance import chance
 from onesixty.kit.clock import Clock
@@ -43,10 +47,12 @@ from onesixty.messages.types import Category
 from onesixty.nodes import bell
 from onesixty.nodes.bell import Bell
 from onesixty.nodes.node import Node
+from onesixty.nodes.questions import Questions
 from onesixty.records import accounts, carriers, idempotency
 from onesixty.records.bootstrap import prepare
 from onesixty.records.snapshot import SnapshotKeeper
 from onesixty.settings import Settings, seconds_or_never
+from onesixty.smpp.trace.capture import Wiretap
 from onesixty.storage import partitions
 from onesixty.storage.database import OUTAGES, Database
 
@@ -73,6 +79,7 @@ class App:
     reconciler: Reconciler
     sweeper: Sweeper
     deliverer: Deliverer
+    esme_deliverer: EsmeDeliverer
     server: Server
     door: Door
     loops: list[Loop]
@@ -88,6 +95,8 @@ class App:
             gatherer.start()
         if self.role in NOTIFYING:
             self.deliverer.start()
+        if self.role in ANSWERING:
+            self.esme_deliverer.start()
         await self.lanes.run_once()
         for loop in self.loops:
             loop.start()
@@ -124,6 +133,7 @@ class App:
         for loop in self.loops:
             await loop.stop()
         await self.deliverer.stop(min(5.0, max(0.1, until - clock())))
+        await self.esme_deliverer.stop(min(5.0, max(0.1, until - clock())))
         self.bell.ring(bell.NODES)
         self.bell.ring(bell.QUEUE)
         with contextlib.suppress(*OUTAGES):
@@ -161,13 +171,17 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     sweeper = Sweeper(database, clock, _policy(settings))
     options = DeliverOptions(allow_private=settings.allow_private_urls)
     deliverer = Deliverer(database, keeper, sealer, clock, luck, options)
+    esme_deliverer = EsmeDeliverer(database, keeper, clock, luck)
     wake_webhooks = deliverer.wake if role in NOTIFYING else partial(ring.ring, bell.WEBHOOKS)
-    handover = Handover(dispatcher, book, node.number, _sandbox(keeper), wake_webhooks)
+    wake_outbox = _waker(keeper, node, ring, wake_webhooks, esme_deliverer)
+    handover = Handover(dispatcher, book, node.number, _sandbox(keeper), wake_outbox)
     acceptor = Acceptor(database, keeper, sealer, clock, luck, handover)
     lanes = LaneKeeper(keeper, sealer, luck, dispatcher, node)
-    housekeeping = Housekeeping(database, clock, wake_webhooks, inbound)
-    platform = Platform(database, keeper, clock, acceptor, node, wake_webhooks)
+    housekeeping = Housekeeping(database, clock, wake_outbox, inbound)
+    platform = Platform(database, keeper, clock, acceptor, node, wake_outbox)
     door = open_door(platform, _smpp_options(settings))
+    questions = Questions(database, node, ring, clock)
+    questions.answer = Traces(clock, node.number, partial(_wiretaps, dispatcher)).answer
     context = Context(
         database=database,
         keeper=keeper,
@@ -175,22 +189,29 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
         clock=clock,
         acceptor=acceptor,
         carrier_states=lanes.states,
-        wake_webhooks=wake_webhooks,
+        wake_webhooks=wake_outbox,
         esme_states=door.headcount.states,
         is_ready=housekeeping.why_not_ready,
         allow_private_urls=settings.allow_private_urls,
+        ask_processes=questions.ask,
     )
     app = App(
         database, keeper, node, ring, acceptor, dispatcher, settler, receiver, inbound, reconciler,
-        sweeper, deliverer, Server(context, only_health=role not in ANSWERING), door, [],
-        lanes, housekeeping, new_key, role, settings.stop_seconds,
+        sweeper, deliverer, esme_deliverer, Server(context, only_health=role not in ANSWERING),
+        door, [], lanes, housekeeping, new_key, role, settings.stop_seconds,
     )  # fmt: skip
-    _connect(app, wake_webhooks)
+    _connect(app, wake_outbox)
     _connect_to_others(app)
     dispatcher.limiter = Limiter(clock, lambda: keeper.book, node.dispatching)
     graces = Graces(settings.failover_otp_seconds, settings.failover_seconds)
-    app.loops = _loops(app, clock, Failover(database, clock, dispatcher, graces))
+    failover = Failover(database, clock, dispatcher, graces)
+    app.loops = [*_loops(app, clock, failover), questions.loop]
     return app
+
+
+def _wiretaps(dispatcher: Dispatcher, of: str, number: int) -> Sequence[Wiretap]:
+    carrier = dispatcher.carrier_at(number) if of == "carrier" else None
+    return carrier.wiretaps() if isinstance(carrier, TracedCarrier) else ()
 
 
 def _smpp_options(settings: Settings) -> SmppOptions:
@@ -212,6 +233,25 @@ def _policy(settings: Settings) -> Policy:
     )
 
 
+def _waker(
+    keeper: SnapshotKeeper,
+    node: Node,
+    ring: Bell,
+    wake_webhooks: Callable[[], None],
+    esme_deliverer: EsmeDeliverer,
+) -> Callable[[], None]:
+    """What is called after each commit that wrote rows of the outbox."""
+
+    def wake() -> None:
+        wake_webhooks()
+        if keeper.book.esmes:
+            esme_deliverer.wake()
+            if not node.alone():  # the session may be in another process
+                ring.ring(bell.ESMES)
+
+    return wake
+
+
 def _connect(app: App, wake_webhooks: Callable[[], None]) -> None:
     """News goes up by these callbacks only."""
     dispatcher, settler, receiver = app.dispatcher, app.settler, app.receiver
@@ -225,6 +265,8 @@ def _connect(app: App, wake_webhooks: Callable[[], None]) -> None:
     for part in (settler, receiver, app.inbound, app.reconciler, app.sweeper):
         part.wake_webhooks = wake_webhooks
     app.keeper.on_change(app.lanes.loop.wake)
+    app.esme_deliverer.door = Deliveries(app.door.sessions)
+    app.door.sessions.on_receiver(app.esme_deliverer.bound)
 
 
 def _connect_to_others(app: App) -> None:
@@ -247,6 +289,8 @@ def _connect_to_others(app: App) -> None:
     ring.on(bell.RECORDS, lambda _: app.keeper.loop.wake())
     if app.role in NOTIFYING:
         ring.on(bell.WEBHOOKS, lambda _: app.deliverer.wake())
+    if app.role in ANSWERING:
+        ring.on(bell.ESMES, lambda _: app.esme_deliverer.wake())
 
 
 def _loops(app: App, clock: Clock, failover: Failover) -> list[Loop]:

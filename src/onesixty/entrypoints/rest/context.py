@@ -10,6 +10,7 @@ from onesixty.kit.clock import Clock
 from onesixty.kit.problems import Problem
 from onesixty.kit.secrets import Sealer, key_hash
 from onesixty.messages.types import Caller
+from onesixty.nodes.questions import Answers, nobody
 from onesixty.records.snapshot import SnapshotKeeper
 from onesixty.storage.database import Database
 
@@ -39,6 +40,7 @@ class Context:
     allow_private_urls: bool
     # Who is bound of these ESMEs, by their numbers: `sessions` and `last_refusal`.
     esme_states: Callable[[Sequence[int]], Awaitable[dict[int, dict[str, Any]]]] = nobody_bound
+    ask_processes: Callable[[dict[str, Any]], Awaitable[Answers]] = nobody  # for traces
 
 
 def context_of(request: Request) -> Context:
