@@ -16,6 +16,7 @@ from onesixty.storage.database import OUTAGES
 RECORDS: Final = "onesixty_records"  # the records on file have changed (rung by their triggers)
 QUEUE: Final = "onesixty_queue"  # messages wait for a carrier, whose number is the word
 WEBHOOKS: Final = "onesixty_webhooks"  # the outbox has new rows
+ESMES: Final = "onesixty_esmes"  # it may have some for customers bound over SMPP
 NODES: Final = "onesixty_nodes"  # a process came or went, or let go of sessions
 QUESTIONS: Final = "onesixty_questions"  # a question was asked, or answered
 PACE_SECONDS: Final = 0.02  # what is rung meanwhile goes together: NOTIFY takes a lock of its own

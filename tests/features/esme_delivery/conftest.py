@@ -19,4 +19,4 @@ async def platform(
     """An ESME that is bound, and its deliverer."""
     made = await Platform.build(database, clock, chance, await on_file.account())
     yield made
-    await made.deliverer.stop()
+    await made.deliverer.stop(5)

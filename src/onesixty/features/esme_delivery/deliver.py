@@ -5,6 +5,7 @@ is claimed is leased: a process that dies with it leaves a lease that runs out. 
 for an ESME that has no session here to receive it; what waits flows as soon as it binds.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -116,13 +117,17 @@ class EsmeDeliverer:
         self._holds.pop(esme_id, None)
         self.loop.wake()
 
-    async def stop(self) -> None:
-        """Claim no more, write what is known; call it when the sessions are over.
+    async def stop(self, drain_seconds: float) -> None:
+        """Claim no more, take that long to write what is known; call it when sessions are over.
 
         The rest comes due again.
         """
         await self.loop.stop()
-        await self.settling.caught_up()
+        try:
+            async with asyncio.timeout(drain_seconds):
+                await self.settling.caught_up()
+        except TimeoutError:
+            _log.warning("esmes.unsettled", deliveries=len(self.settling))
         await self.settling.stop()
 
     async def run_once(self) -> bool:
