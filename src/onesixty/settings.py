@@ -103,6 +103,11 @@ class Settings:
         "How long the carrier's word is waited for beyond the validity of a message; then it ends"
         " as expired, with no_answer or no_receipt.",
     )
+    inbound_parts_seconds: float = _setting(
+        86_400.0,
+        "How long the missing parts of a long message from a handset are waited for after its last"
+        " one; then it is shown without them.",
+    )
     stop_seconds: float = _setting(30.0, "Time to finish what is in flight when asked to stop.")
     log_level: str = _setting("info", "debug, info, warning or error.")
     log_json: bool = _setting(False, "Write the log as JSON lines.")
@@ -220,7 +225,12 @@ def _check(settings: Settings) -> None:
         raise SettingError("ONESIXTY_STOP_SECONDS is more than 0 and less than 3600")
     for name in ("otp", "transactional", "emergency", "marketing"):
         seconds_or_never(f"uncertain_{name}", getattr(settings, f"uncertain_{name}"))
-    for name in ("failover_otp_seconds", "failover_seconds", "grace_seconds"):
+    for name in (
+        "failover_otp_seconds",
+        "failover_seconds",
+        "grace_seconds",
+        "inbound_parts_seconds",
+    ):
         if not getattr(settings, name) >= 0:
             raise SettingError(f"ONESIXTY_{name.upper()} is 0 or more")
     if not 1 <= settings.processes <= 256:

@@ -8,7 +8,8 @@ import pytest
 from on_file import OnFile
 from onesixty.carriers.contract import Inbound
 from onesixty.messages import inbound
-from onesixty.messages.inbound import INBOX_MOST, PARTS_WAIT
+from onesixty.messages.inbound import INBOX_MOST, PARTS_WAIT, REPEATS
+from onesixty.messages.types import Encoding as Shown
 from onesixty.sms.alphabet import Encoding
 from onesixty.sms.reassembly import GAP, Fragment
 
@@ -58,8 +59,7 @@ async def test_parts_in_any_order(walk: Walk, order: tuple[int, ...], together: 
         walk.carrier.say(each)
     assert await bodies(walk) == ["<1><2><3>"]
     (row,) = await inbox(walk)
-    assert (row["segments"], row["error_code"]) == (3, None)
-    assert await walk.count("inbound_parts") == 0
+    assert (row["segments"], row["error_code"], row["form"]) == (3, None, None)
     assert walk.carrier.acknowledged == [True] * 3
 
 
@@ -87,6 +87,30 @@ async def test_repeated_parts_count_once(walk: Walk, together: bool) -> None:
     assert walk.carrier.acknowledged == [True] * 5
 
 
+async def test_a_part_that_comes_once_more_after_its_message(walk: Walk) -> None:
+    """For ten minutes parts of a whole message are known, then they are forgotten."""
+    parts = [part(number, f"<{number}>", total=2) for number in (1, 2)]
+    walk.carrier.say(*parts)
+    await walk.received()
+    await walk.clock.advance(REPEATS.total_seconds())
+    await walk.inbound.sweep()
+    walk.carrier.say(parts[1])
+    assert await bodies(walk) == ["<1><2>"]
+    assert walk.carrier.acknowledged == [True] * 3
+    await walk.clock.advance(1)
+    await walk.inbound.sweep()
+    assert await walk.count("inbound_parts") == 0
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+async def test_another_message_with_the_same_reference(walk: Walk, is_whole: bool) -> None:
+    """A part of other octets under known numbers begins a message of its own; nothing is lost."""
+    walk.carrier.say(part(1, "old", total=2), *[part(2, "er", total=2)] * is_whole)
+    await walk.received()
+    walk.carrier.say(part(1, "new", total=2), part(2, "er", total=2))
+    assert await bodies(walk) == ["older" if is_whole else f"old{GAP}", "newer"]
+
+
 async def test_messages_do_not_mix(walk: Walk) -> None:
     """Parts belong together by sender, recipient, reference and number of parts."""
     walk.carrier.say(part(1, "a1", total=2), part(1, "b1", total=2, reference=8))
@@ -102,7 +126,7 @@ async def test_short_and_long_in_one_read(walk: Walk) -> None:
 
 
 async def test_a_missing_part_is_shown_as_a_gap(walk: Walk) -> None:
-    """An hour after its last part an incomplete message is shown, with a mark where it lacks."""
+    """A day after its last part an incomplete message is shown, with a mark where it lacks."""
     walk.carrier.say(part(1, "begin "), part(3, " end"))
     assert await bodies(walk) == []
     await walk.clock.advance(PARTS_WAIT.total_seconds())
@@ -113,13 +137,41 @@ async def test_a_missing_part_is_shown_as_a_gap(walk: Walk) -> None:
     (row,) = await inbox(walk)
     assert row["body"] == f"begin {GAP} end"
     assert (row["error_code"], row["segments"]) == ("parts_missing", 3)
-    assert await walk.count("inbound_parts") == 0
-    assert await walk.inbound.sweep() is False
+    assert row["form"] == {"missing_parts": [2]}
+    await walk.inbound.sweep()
     assert len(await inbox(walk)) == 1
 
 
+async def test_a_part_that_comes_after_all_completes_its_message(walk: Walk) -> None:
+    """What was shown with gaps is completed as its parts come, and is told of again."""
+    walk.carrier.say(part(2, "b"))
+    await walk.received()
+    await walk.clock.advance(PARTS_WAIT.total_seconds() + 1)
+    await walk.inbound.sweep()
+    for number, text in ((3, "c"), (1, "a")):
+        walk.carrier.say(part(number, text))
+        await walk.received()
+    (row,) = await inbox(walk)
+    assert (row["body"], row["form"], row["error_code"]) == ("abc", None, None)
+    told = await walk.database.fetch("SELECT sequence, type FROM events ORDER BY sequence")
+    assert [tuple(one) for one in told] == [(1, 12), (2, 12), (3, 12)]
+    walk.carrier.say(part(3, "c"))
+    assert len(await inbox(walk)) == 1
+
+
+async def test_what_is_never_completed_is_forgotten(walk: Walk) -> None:
+    """A part that comes two waits after the last one is a message of its own."""
+    walk.carrier.say(part(1, "a", total=2))
+    await walk.received()
+    for _ in range(2):
+        await walk.clock.advance(PARTS_WAIT.total_seconds() + 1)
+        await walk.inbound.sweep()
+    assert await walk.count("inbound_parts") == 0
+    assert await bodies(walk) == [f"a{GAP}"]
+
+
 async def test_each_part_prolongs_the_wait(walk: Walk) -> None:
-    """The hour begins anew with every part."""
+    """The wait begins anew with every part."""
     for number in (1, 2):
         walk.carrier.say(part(number, "x"))
         await walk.received()
@@ -130,11 +182,13 @@ async def test_each_part_prolongs_the_wait(walk: Walk) -> None:
     assert await bodies(walk) == ["xxx"]
 
 
-async def test_binary_is_shown_as_hexadecimal(walk: Walk) -> None:
-    """Octets that are no text are given as hexadecimal digits, parts joined."""
+async def test_binary_is_kept_as_it_came(walk: Walk) -> None:
+    """Octets that are no text are kept as data, parts joined."""
     walk.carrier.say(Fragment(Encoding.BINARY, b"\x00\xffA"))
     walk.carrier.say(*(Fragment(Encoding.BINARY, bytes([n]), 1, 16, 2, n) for n in (1, 2)))
-    assert sorted(await bodies(walk)) == ["00ff41", "0102"]
+    rows = await inbox(walk)
+    assert sorted(row["form"]["data"] for row in rows) == ["00ff41", "0102"]
+    assert {(row["body"], row["encoding"]) for row in rows} == {("", Shown.BINARY)}
 
 
 @pytest.mark.parametrize(
@@ -146,12 +200,12 @@ async def test_binary_is_shown_as_hexadecimal(walk: Walk) -> None:
         (Encoding.UCS2, b"\x00a\x00", "a"),
     ],
 )
-async def test_what_no_database_takes(
-    walk: Walk, encoding: Encoding, octets: bytes, text: str
-) -> None:
-    """NULs and half characters are left out, lone surrogates replaced: it can be stored."""
+async def test_what_is_no_text(walk: Walk, encoding: Encoding, octets: bytes, text: str) -> None:
+    """NULs and half characters are left out, lone surrogates replaced, and the octets are kept."""
     walk.carrier.say(Fragment(encoding, octets))
-    assert await bodies(walk) == [text]
+    (row,) = await inbox(walk)
+    assert row["body"] == text
+    assert row["form"] == {"data": octets.hex(), "data_coding": 0}
 
 
 async def test_an_empty_message(walk: Walk) -> None:
@@ -186,7 +240,7 @@ async def test_parts_that_come_to_two_processes(walk: Walk) -> None:
     )  # fmt: skip
     async with walk.database.write() as tx:
         await tx.execute("SELECT pg_advisory_xact_lock($1)", inbound._LOCK)
-        await tx.execute(inbound._KEEP_PARTS, *zip(inbound._part_row(first), strict=True))
+        await walk.inbound._join(tx, [first], walk.clock.now())
         walk.carrier.say(part(2, "<2>", total=2))
         await somebody_waits(tx)
     assert await bodies(walk) == ["<1><2>"]

@@ -41,13 +41,26 @@ ROOMS = (
 )
 FRAGMENTS = (store.WEBHOOKS, store.COLUMNS, feed.COLUMNS, feed.JOINS)  # parts of statements
 STARTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
-LARGE = ("messages", "submissions", "queue", "receipts", "events", "webhook_queue", "doubts")
+LARGE = (
+    "messages",
+    "submissions",
+    "queue",
+    "receipts",
+    "events",
+    "webhook_queue",
+    "doubts",
+    "inbound_parts",
+)
 PLANNED = {
     "ends.LIKE": ends.LIKE,
     "backlog.BACKLOG": backlog.BACKLOG,
     "claim.CLAIM": claim.CLAIM,
     "claims.CLAIM": claims.CLAIM,
     "failover.MOVE": failover.MOVE,
+    "inbound.COMPLETE": inbound.COMPLETE,
+    "inbound.FIND": inbound.FIND,
+    "inbound.FORGET": inbound.FORGET,
+    "inbound.MARK": inbound.MARK,
     "outbox.CLAIM": outbox.CLAIM,
     "outbox.SETTLE": outbox.SETTLE,
     "receive.APPLY": receive.APPLY,

@@ -1,11 +1,15 @@
 """Inbound: messages from handsets, joined from their parts.
 
-They are stored before they are acknowledged to the carrier.
+They are stored before they are acknowledged to the carrier. Parts are rows, so they may come in any
+order, over any session, to any process, across restarts. When some do not come in time the message
+is shown without them; those that come after all complete it, and it is told of again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 import structlog
 
@@ -17,69 +21,152 @@ from onesixty.messages import store
 from onesixty.messages.states import Status
 from onesixty.messages.types import Category, Direction, Encoding
 from onesixty.records.snapshot import SnapshotKeeper
+from onesixty.smpp.data_coding import describe
 from onesixty.sms.alphabet import Encoding as Alphabet
-from onesixty.sms.reassembly import Fragment, assemble
-from onesixty.storage.database import Connection, Database
+from onesixty.sms.form import Form, from_json
+from onesixty.sms.reassembly import Assembled, Fragment, assemble
+from onesixty.storage.database import Connection, Database, columns
 
 _log = structlog.get_logger()
 BATCH_MOST: Final = 500
 INBOX_MOST: Final = 20_000
-PARTS_WAIT: Final = timedelta(hours=1)  # then the message is shown with its gaps
+PARTS_WAIT: Final = timedelta(hours=24)  # since the last part; then the message is shown with gaps
+REPEATS: Final = timedelta(minutes=10)  # how long parts of whole messages may come once more
+SWEEP_MOST: Final = 500  # long messages in one transaction
 _LOCK: Final = 0x0160_0163  # advisory
-_ENCODINGS: Final = {Alphabet.UCS2: Encoding.UCS2, Alphabet.LATIN1: Encoding.LATIN1}
+_ENCODINGS: Final = {
+    Alphabet.GSM7: Encoding.GSM7,
+    Alphabet.ASCII: Encoding.GSM7,
+    Alphabet.LATIN1: Encoding.LATIN1,
+    Alphabet.BINARY: Encoding.BINARY,
+}
+_PLAIN: Final = Form()
 
-_KEEP_PARTS = """
-INSERT INTO inbound_parts (carrier_id, sender, recipient, encoding, reference, reference_bits,
-    total, part, locking, single, octets, received_at)
+_KEYS = """
+    unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::int[], $6::smallint[], $7::smallint[])
+"""
+_PARTS = """
+    CROSS JOIN LATERAL (
+        SELECT ctid AS place, * FROM inbound_parts WHERE carrier_id = k.carrier_id
+            AND sender = k.sender AND recipient = k.recipient AND reference = k.reference
+            AND reference_bits = k.reference_bits AND total = k.total AND encoding = k.encoding
+    ) p
+"""
+_NAMES = "carrier_id, sender, recipient, encoding, reference, reference_bits, total"
+FIND: Final = f"SELECT p.* FROM {_KEYS} AS k({_NAMES}) {_PARTS}"
+FORGET: Final = f"""
+DELETE FROM inbound_parts WHERE ctid = ANY(ARRAY(
+    SELECT p.place FROM {_KEYS} AS k({_NAMES}) {_PARTS}))
+"""
+KEEP: Final = f"""
+INSERT INTO inbound_parts ({_NAMES}, part, locking, single, octets, received_at, form, message_id)
 SELECT * FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::int[], $6::smallint[],
     $7::smallint[], $8::smallint[], $9::smallint[], $10::smallint[], $11::bytea[],
-    $12::timestamptz[])
-ON CONFLICT DO NOTHING
+    $12::timestamptz[], $13::jsonb[], $14::uuid[])
 """
-# Whole messages, and those whose missing parts are no longer waited for.
-_TAKE_WHOLE = """
-WITH ready AS (
-    SELECT carrier_id, sender, recipient, encoding, reference, reference_bits, total
-    FROM inbound_parts
-    GROUP BY 1, 2, 3, 4, 5, 6, 7 HAVING count(*) = total OR max(received_at) < $1
-)
-DELETE FROM inbound_parts p USING ready r
-WHERE p.carrier_id = r.carrier_id AND p.sender = r.sender AND p.recipient = r.recipient
-    AND p.encoding = r.encoding AND p.reference = r.reference
-    AND p.reference_bits = r.reference_bits AND p.total = r.total
-RETURNING p.*
+MARK: Final = f"""
+UPDATE inbound_parts SET message_id = shown.message_id
+FROM (SELECT p.place, k.id AS message_id FROM unnest($1::int[], $2::text[], $3::text[], $4::text[],
+        $5::int[], $6::smallint[], $7::smallint[], $8::uuid[]) AS k({_NAMES}, id) {_PARTS}) shown
+WHERE inbound_parts.ctid = shown.place
 """
-_INSERT = f"""
-WITH news AS (
-    SELECT * FROM unnest($1::int[], $2::uuid[], $3::uuid[], $4::smallint[], $5::smallint[],
-        $6::int[], $7::text[], $8::text[], $9::text[], $10::text[], $11::timestamptz[])
-    AS news(account_id, id, event_id, encoding, segments, carrier_id, sender, recipient, body,
-        error_code, at)
-), stored AS (
-    INSERT INTO messages (account_id, id, status, direction, category, encoding, segments,
-        parts_sent, carrier_id, sender, recipient, body, error_code, error_detail, created_at,
-        final_at)
-    SELECT account_id, id, {Status.RECEIVED}, {Direction.INBOUND}, {Category.TRANSACTIONAL},
-        encoding, segments, segments, carrier_id, sender, recipient, body, error_code,
-        CASE WHEN error_code IS NOT NULL THEN 'some parts never came' END, at, at
-    FROM news
-), noted AS (
-    SELECT account_id, event_id, {Status.RECEIVED} AS type, 1 AS sequence, id, false AS callback,
-        NULL::int AS esme, at
-    FROM news
-), recorded AS (
+# Long messages that nobody waits for any more, by the time of their last part: not shown yet ($1),
+# whole ($2), shown with gaps ($3).
+STALE: Final = f"""
+SELECT {_NAMES}, bool_or(message_id IS NOT NULL) AS is_shown FROM inbound_parts
+GROUP BY {_NAMES} HAVING max(received_at) < CASE
+    WHEN NOT bool_or(message_id IS NOT NULL) THEN $1::timestamptz
+    WHEN count(*) = total THEN $2::timestamptz ELSE $3::timestamptz END
+LIMIT {SWEEP_MOST}
+"""
+_TOLD = f"""
+recorded AS (
     INSERT INTO events (account_id, id, type, sequence, message_id, at)
     SELECT account_id, event_id, type, sequence, id, at FROM noted
 ), hooked AS ({store.WEBHOOKS})
 SELECT count(*) FROM hooked
 """
+_NEWS = """
+news AS (
+    SELECT * FROM unnest($1::int[], $2::uuid[], $3::uuid[], $4::smallint[], $5::smallint[],
+        $6::int[], $7::text[], $8::text[], $9::text[], $10::text[], $11::jsonb[],
+        $12::timestamptz[])
+    AS news(account_id, id, event_id, encoding, segments, carrier_id, sender, recipient, body,
+        error_code, form, at)
+)"""
+_ERROR_DETAIL = "CASE WHEN news.error_code IS NOT NULL THEN 'some parts never came' END"
+INSERT: Final = f"""
+WITH {_NEWS}, stored AS (
+    INSERT INTO messages (account_id, id, status, direction, category, encoding, segments,
+        parts_sent, carrier_id, sender, recipient, body, error_code, error_detail, form,
+        created_at, final_at)
+    SELECT account_id, id, {Status.RECEIVED}, {Direction.INBOUND}, {Category.TRANSACTIONAL},
+        encoding, segments, segments, carrier_id, sender, recipient, body, error_code,
+        {_ERROR_DETAIL}, form, at, at
+    FROM news
+), noted AS (
+    SELECT account_id, event_id, {Status.RECEIVED} AS type, 1 AS sequence, id, false AS callback,
+        NULL::int AS esme, at
+    FROM news
+), {_TOLD}"""
+# Parts that came after their message was shown.
+COMPLETE: Final = f"""
+WITH {_NEWS}, noted AS (
+    UPDATE messages m SET body = news.body, form = news.form, error_code = news.error_code,
+        error_detail = {_ERROR_DETAIL}, sequence = m.sequence + 1
+    FROM news WHERE m.account_id = news.account_id AND m.id = news.id
+    RETURNING m.account_id, news.event_id, {Status.RECEIVED} AS type, m.sequence, m.id,
+        false AS callback, NULL::int AS esme, news.at
+), {_TOLD}"""
+
+# Carrier, sender, recipient, encoding, reference, its bits, number of parts.
+_Key = tuple[int, str, str, str, int, int, int]
+
+
+class _Part(NamedTuple):
+    """One part, and what came beside its text."""
+
+    fragment: Fragment
+    form: Form | None
+    received_at: datetime
+
+
+@dataclass(slots=True)
+class _Group:
+    """The parts of one long message that are here, by their numbers."""
+
+    key: _Key
+    message_id: UUID | None = None  # in which they were shown
+    parts: dict[int, _Part] = field(default_factory=dict)
+    fresh: list[int] = field(default_factory=list)  # parts that are not stored
+
+    @property
+    def is_whole(self) -> bool:
+        return len(self.parts) == self.key[-1]
+
+    def add(self, part: _Part) -> bool:
+        """Take a part; False when it is of another message that happens to have this key."""
+        number = part.fragment.sequence
+        known = self.parts.get(number)
+        if known is not None:
+            return known.fragment.octets == part.fragment.octets
+        self.parts[number] = part
+        self.fresh.append(number)
+        return True
 
 
 class InboundReceiver:
     """Collects inbound messages of all carriers and writes them in batches."""
 
-    def __init__(self, database: Database, clock: Clock, keeper: SnapshotKeeper) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        keeper: SnapshotKeeper,
+        parts_wait: timedelta = PARTS_WAIT,
+    ) -> None:
         self._database, self._clock, self._keeper = database, clock, keeper
+        self._parts_wait = parts_wait
         self.wake_webhooks: Callable[[], None] = lambda: None
         self.gatherer: Gatherer[Inbound] = Gatherer(
             "inbound", self._write, clock, batch_max=BATCH_MOST, inbox_max=INBOX_MOST
@@ -96,93 +183,174 @@ class InboundReceiver:
             else:
                 inbound.acknowledge(False)
 
-    async def sweep(self) -> bool:
-        """Show messages whose missing parts are no longer waited for.
+    async def sweep(self) -> None:
+        """Show messages whose missing parts are no longer waited for, and forget old parts."""
+        found = SWEEP_MOST
+        while found == SWEEP_MOST:
+            async with self._database.write() as tx:
+                found, hooked = await self._sweep(tx, self._clock.now())
+            if hooked:
+                self.wake_webhooks()
 
-        Always False: there is nothing more to do now.
-        """
-        async with self._database.write() as tx:
-            hooked = await self._join(tx, [], self._clock.now())
-        if hooked:
-            self.wake_webhooks()
-        return False
+    async def _sweep(self, tx: Connection, now: datetime) -> tuple[int, int]:
+        """How many long messages were looked at, and how many outbox rows written."""
+        await tx.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+        wait = self._parts_wait
+        stale = await tx.fetch(STALE, now - wait, now - REPEATS, now - 2 * wait)
+        groups = await _find(tx, [tuple(row)[:7] for row in stale if not row["is_shown"]])
+        hooked = await self._show(tx, groups, now)
+        await _execute(tx, MARK, [(*group.key, group.message_id) for group in groups])
+        await _execute(tx, FORGET, [tuple(row)[:7] for row in stale if row["is_shown"]])
+        if groups:
+            _log.info("inbound.gaps", messages=len(groups))
+        return len(stale), hooked
 
     async def _write(self, inbounds: list[Inbound]) -> None:
+        now = self._clock.now()
         parts = [one for one in inbounds if one.fragment.total > 1]
+        rows = [
+            self._row((one.carrier_id, one.sender, one.recipient), ids.uuid7(), [_part(one)], now)
+            for one in inbounds
+            if one.fragment.total == 1
+        ]
         async with self._database.write() as tx:
+            hooked = await _tell(tx, INSERT, rows)
             if parts:
-                # Another process may have the other parts: who comes second sees them all.
-                await tx.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-                await tx.execute(_KEEP_PARTS, *zip(*map(_part_row, parts), strict=True))
-            whole = [one for one in inbounds if one.fragment.total == 1]
-            hooked = await self._join(tx, whole, self._clock.now(), with_parts=bool(parts))
+                hooked += await self._join(tx, parts, now)
         for one in inbounds:
             one.acknowledge(True)
             metrics.inbound.labels(str(one.carrier_id)).inc()
-        _log.info("inbound.stored", messages=len(whole), parts=len(parts))
+        _log.info("inbound.stored", messages=len(rows), parts=len(parts))
         if hooked:
             self.wake_webhooks()
 
-    async def _join(
-        self, tx: Connection, whole: Sequence[Inbound], now: datetime, *, with_parts: bool = True
-    ) -> int:
-        rows = [
-            row
-            for one in whole
-            if (row := self._row(one.carrier_id, one.sender, one.recipient, [one.fragment], now))
-        ]
-        if with_parts:
-            groups: dict[tuple[Any, ...], list[Any]] = {}
-            for part in await tx.fetch(_TAKE_WHOLE, now - PARTS_WAIT):
-                groups.setdefault(tuple(part)[:7], []).append(part)
-            for group in groups.values():
-                first = group[0]
-                row = self._row(
-                    first["carrier_id"],
-                    first["sender"],
-                    first["recipient"],
-                    [_fragment(part) for part in group],
-                    now,
-                )
-                if row:
-                    rows.append(row)
-        if not rows:
-            return 0
-        hooked: int = await tx.fetchval(_INSERT, *zip(*rows, strict=True))
+    async def _join(self, tx: Connection, parts: Sequence[Inbound], now: datetime) -> int:
+        """Store parts and show what they make whole; how many outbox rows were written."""
+        # Another process may have the other parts: who comes second sees them all.
+        await tx.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+        keys = dict.fromkeys(_key(one) for one in parts)
+        groups = {group.key: group for group in await _find(tx, list(keys))}
+        ended: list[_Group] = []  # for another message has begun with their numbers
+        for one in parts:
+            key = _key(one)
+            group = groups.setdefault(key, _Group(key))
+            if not group.add(_part(one)):
+                ended.append(group)
+                groups[key] = _Group(key)
+                groups[key].add(_part(one))
+        late = [one for one in (*ended, *groups.values()) if one.message_id and one.fresh]
+        whole = [one for one in groups.values() if one.message_id is None and one.is_whole]
+        shown = [one for one in ended if one.message_id is None] + whole
+        hooked = await _tell(tx, COMPLETE, [self._group_row(one, now) for one in late])
+        hooked += await self._show(tx, shown, now)
+        await _execute(tx, FORGET, [one.key for one in ended])
+        await _execute(tx, KEEP, [row for one in groups.values() for row in _fresh_rows(one)])
+        known = [one for one in whole if len(one.fresh) < len(one.parts)]
+        await _execute(tx, MARK, [(*one.key, one.message_id) for one in known])
         return hooked
 
+    async def _show(self, tx: Connection, groups: Sequence[_Group], now: datetime) -> int:
+        for group in groups:
+            group.message_id = ids.uuid7()
+        return await _tell(tx, INSERT, [self._group_row(one, now) for one in groups])
+
+    def _group_row(self, group: _Group, now: datetime) -> tuple[Any, ...] | None:
+        assert group.message_id is not None
+        parts = [group.parts[number] for number in sorted(group.parts)]
+        return self._row(group.key[:3], group.message_id, parts, now)
+
     def _row(
-        self, carrier_id: int, sender: str, recipient: str, fragments: list[Fragment], now: datetime
+        self,
+        between: tuple[int, str, str],  # carrier, sender, recipient
+        message_id: UUID,
+        parts: Sequence[_Part],
+        now: datetime,
     ) -> tuple[Any, ...] | None:
-        carrier = self._keeper.book.carriers.get(carrier_id)
+        """What INSERT takes of a message; None when its carrier is not on file any more."""
+        carrier = self._keeper.book.carriers.get(between[0])
         if carrier is None:
-            _log.warning("inbound.without_carrier", carrier=carrier_id)
+            _log.warning("inbound.without_carrier", carrier=between[0])
             return None
-        assembled = assemble(fragments)
-        encoding = fragments[0].encoding
-        body = (
-            assembled.octets.hex()
-            if encoding is Alphabet.BINARY
-            else assembled.text.replace("\0", "")
-        )
+        first = parts[0].fragment
+        assembled = assemble(part.fragment for part in parts)
+        form = _form(parts[0].form or _PLAIN, [part.fragment for part in parts], assembled)
         return (
-            carrier.account_id, ids.uuid7(), ids.uuid7(),
-            int(_ENCODINGS.get(encoding, Encoding.GSM7)), fragments[0].total,
-            carrier_id, sender, recipient, body,
-            "parts_missing" if assembled.missing else None, now,
+            carrier.account_id, message_id, ids.uuid7(),
+            int(_ENCODINGS.get(first.encoding, Encoding.UCS2)), first.total, *between,
+            assembled.text.replace("\0", ""), "parts_missing" if assembled.missing else None,
+            form.to_json() if form else None, now,
         )  # fmt: skip
 
 
-def _part_row(one: Inbound) -> tuple[Any, ...]:
+def _form(beside: Form, fragments: Sequence[Fragment], assembled: Assembled) -> Form | None:
+    """What is shown beside the text; the octets where the text does not tell all of them."""
+    keeps_octets = (
+        fragments[0].encoding is Alphabet.BINARY
+        or bool(assembled.flaws)
+        or "\0" in assembled.text
+        or any(one.malformed_header for one in fragments)
+    )
+    coding = beside.data_coding or 0
+    keeps_coding = keeps_octets or describe(coding).message_waiting
+    form = replace(
+        beside,
+        data=assembled.octets if keeps_octets else None,
+        data_coding=coding if keeps_coding else None,
+        missing_parts=assembled.missing,
+    )
+    return None if form == _PLAIN else form
+
+
+def _key(one: Inbound) -> _Key:
     f = one.fragment
     return (
         one.carrier_id, one.sender, one.recipient, f.encoding.value, f.reference, f.reference_bits,
-        f.total, f.sequence, f.locking, f.single, f.octets, one.received_at,
+        f.total,
     )  # fmt: skip
 
 
-def _fragment(row: Any) -> Fragment:
-    return Fragment(
-        Alphabet(row["encoding"]), row["octets"], row["reference"], row["reference_bits"],
-        row["total"], row["part"], row["locking"], row["single"],
-    )  # fmt: skip
+def _part(one: Inbound) -> _Part:
+    return _Part(one.fragment, one.form, one.received_at)
+
+
+def _fresh_rows(group: _Group) -> list[tuple[Any, ...]]:
+    rows = []
+    for number in group.fresh:
+        f, form, received_at = group.parts[number]
+        rows.append(
+            (
+                *group.key, number, f.locking, f.single, f.octets, received_at,
+                form.to_json() if form else None, group.message_id,
+            )
+        )  # fmt: skip
+    return rows
+
+
+async def _find(tx: Connection, keys: Sequence[tuple[Any, ...]]) -> list[_Group]:
+    """The groups of which there are parts."""
+    groups: dict[_Key, _Group] = {}
+    for row in await tx.fetch(FIND, *columns(keys, 7)) if keys else ():
+        fragment = Fragment(
+            Alphabet(row["encoding"]), row["octets"], row["reference"], row["reference_bits"],
+            row["total"], row["part"], row["locking"], row["single"],
+        )  # fmt: skip
+        form = from_json(row["form"]) if row["form"] else None
+        key: _Key = (
+            row["carrier_id"], row["sender"], row["recipient"], row["encoding"], row["reference"],
+            row["reference_bits"], row["total"],
+        )  # fmt: skip
+        group = groups.setdefault(key, _Group(key, row["message_id"]))
+        group.parts[row["part"]] = _Part(fragment, form, row["received_at"])
+    return list(groups.values())
+
+
+async def _tell(tx: Connection, statement: str, rows: Iterable[tuple[Any, ...] | None]) -> int:
+    """Write messages with their events; how many outbox rows that made."""
+    known = [row for row in rows if row is not None]
+    hooked: int = await tx.fetchval(statement, *columns(known, 12)) if known else 0
+    return hooked
+
+
+async def _execute(tx: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    if rows:
+        await tx.execute(statement, *columns(rows, len(rows[0])))
