@@ -81,7 +81,7 @@ def _read_inside(pdu: Pdu) -> None:
 
 def _read_as_a_carrier_does(pdu: Pdu) -> None:
     """Whatever is delivered to us becomes a receipt or a message, never an error."""
-    if smpp_pdus.is_receipt(pdu):
+    if _BUILDER.is_receipt(pdu):
         _BUILDER.receipt(pdu, _NOW, _ignore)
     else:
         assemble([_BUILDER.inbound(pdu, _NOW, _ignore).fragment])

@@ -228,8 +228,8 @@ def test_an_old_client_gets_no_tlvs() -> None:
 
 
 def test_the_client_takes_the_version_that_the_server_offers() -> None:
-    """sc_interface_version lowers the version of the session, its absence leaves it."""
-    for tlvs, version in (([Tlv(Tag.SC_INTERFACE_VERSION, b"\x33")], 0x33), ([], 0x50)):
+    """sc_interface_version lowers the version of the session, its absence means 3.4."""
+    for tlvs, version in (([Tlv(Tag.SC_INTERFACE_VERSION, b"\x33")], 0x33), ([], 0x34)):
         esme = new(Side.ESME)
         esme.bind(bind_pdu(), 0.0)
         answer = Pdu(Command.BIND_TRANSCEIVER_RESP, sequence=1, tlvs=tlvs)

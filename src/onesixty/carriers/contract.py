@@ -134,6 +134,25 @@ class Receipt:
     raw: str
     received_at: datetime
     acknowledge: Callable[[bool], None]
+    # Other match keys that its id may stand for, each with how it was read. They are guesses: one
+    # counts only when the addresses agree.
+    guesses: Callable[[], Sequence[tuple[str, str]]] = tuple
+    word: str = ""  # the state in the carrier's words
+    done_date: str = ""  # in the carrier's words, in a zone that it does not tell
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReceipt:
+    """A receipt as it is kept: what is needed to read it again."""
+
+    carrier_id: int
+    carrier_message_id: str
+    state: int
+    error: str
+    sender: str
+    recipient: str
+    raw: str
+    received_at: datetime
 
 
 @dataclass(slots=True)
@@ -260,7 +279,9 @@ class SettingField:
     """A setting of a carrier kind: checks input, draws forms, masks secrets, fills the manual."""
 
     name: str
-    kind: str  # "text", "secret", "integer", "number", "boolean", "choice"
+    # "text", "secret", "integer", "number", "boolean", "choice", "map" (of text to text; `choices`
+    # are then those of its values)
+    kind: str
     title: str
     default: Any = None
     required: bool = False
@@ -283,6 +304,8 @@ class CarrierSpec:
     account: tuple[str, ...] = ()
     # The setting that says how many sessions there are in all; without one a single process has it.
     sessions: str | None = None
+    # From all settings of a carrier to a function that reads its kept receipts anew.
+    rereader: Callable[[Mapping[str, Any]], Callable[[StoredReceipt], Receipt]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """A carrier over SMPP: one or more binds to one SMSC, windowed, receipts on any of them."""
 
-import ssl
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
@@ -18,21 +17,23 @@ from onesixty.carriers.contract import (
     PartAnswer,
     Question,
     Report,
-    SettingField,
     Submission,
 )
-from onesixty.carriers.smpp_pdus import PduBuilder, is_receipt
-from onesixty.smpp.client import Answer, AnswerKind, Bind, BindMode, Client, Timers
+from onesixty.carriers.smpp_binds import binds, timers
+from onesixty.carriers.smpp_pdus import PduBuilder
+from onesixty.carriers.smpp_receipts import rereader
+from onesixty.carriers.smpp_rules import status_rules
+from onesixty.carriers.smpp_settings import FIELDS
+from onesixty.smpp.client import Answer, AnswerKind, Client
 from onesixty.smpp.codec import EncodeError
 from onesixty.smpp.link import Link
-from onesixty.smpp.pdus import Pdu
-from onesixty.smpp.statuses import Status, StatusClass, name_of, remark_on, rule_for
+from onesixty.smpp.pdus import Pdu, Tag
+from onesixty.smpp.statuses import Status, StatusClass, StatusRule, name_of, remark_on, rule_for
 from onesixty.smpp.trace.capture import Wiretap
 from onesixty.sms.segments import SegmentationError
 
 _log = structlog.get_logger()
 NOT_BOUND_RETRY_SECONDS: Final = 1.0
-_VERSIONS: Final = {"3.3": 0x33, "3.4": 0x34, "5.0": 0x50}
 _RECIPIENT: Final = frozenset({Status.RINVDSTADR, Status.RINVDSTTON, Status.RINVDSTNPI})
 _CONTENT: Final = frozenset(
     {Status.RINVMSGLEN, Status.RINVSRCADR, Status.RINVEXPIRY, Status.RINVSCHED}
@@ -48,20 +49,19 @@ class SmppCarrier:
         self._pdus = PduBuilder(config.id, s, config.chance)
         self._events: CarrierEvents | None = None
         self._was_up = False
-        timers = Timers(
-            enquire_link_seconds=s["enquire_link_seconds"], response_seconds=s["response_seconds"]
-        )
+        self._statuses = status_rules(s)
         try:
             self._client = Client(
-                _binds(s),
+                binds(s),
                 window=s["window"],
-                timers=timers,
+                timers=timers(s),
                 clock=config.clock,
                 chance=config.chance,
                 events=self,
             )
         except EncodeError as error:
             raise ValueError(str(error)) from error
+        self._client.statuses = self._statuses
 
     async def start(self, events: CarrierEvents) -> None:
         """Begin to bind."""
@@ -74,8 +74,8 @@ class SmppCarrier:
 
     async def resize(self, sessions: int, drain_seconds: float) -> None:
         """Add or end binds; those that end finish their window first, within that time."""
-        binds = _binds({**self._config.settings, "binds": sessions})
-        await self._client.resize(binds, drain_seconds)
+        wanted = binds({**self._config.settings, "binds": sessions})
+        await self._client.resize(wanted, drain_seconds)
 
     def is_up(self) -> bool:
         """Whether a bind takes submits."""
@@ -148,7 +148,7 @@ class SmppCarrier:
         now = self._clock.now()
         receipts, inbounds = [], []
         for pdu in pdus:
-            if is_receipt(pdu):
+            if self._pdus.is_receipt(pdu):
                 receipts.append(self._pdus.receipt(pdu, now, link.respond))
             else:
                 inbounds.append(self._pdus.inbound(pdu, now, link.respond))
@@ -179,14 +179,13 @@ class SmppCarrier:
     def outcome(self, flight: "_Flight", now: datetime) -> Outcome:
         """What the answers to all parts of one submission come to."""
         one, answers = flight.submission, flight.answers
+        total = one.parts_accepted + len(answers)
         parts = [
-            self._part(number, answer)
+            self._part(number, total, answer)
             for number, answer in zip(flight.numbers, answers, strict=True)
             if answer
         ]
-        outcome = Outcome(
-            one, OutcomeKind.ACCEPTED, flight.at, now, parts, one.parts_accepted + len(answers)
-        )
+        outcome = Outcome(one, OutcomeKind.ACCEPTED, flight.at, now, parts, total)
         if any(part.kind is OutcomeKind.UNKNOWN for part in parts):
             outcome.kind, outcome.error_code, outcome.error_class = (
                 OutcomeKind.UNKNOWN,
@@ -198,7 +197,7 @@ class SmppCarrier:
         elif refused := next(
             (a for a in answers if a and a.kind is AnswerKind.ANSWERED and a.status), None
         ):
-            _refused(outcome, refused)
+            _refused(outcome, refused, self._rule(refused))
         elif any(a and a.kind is AnswerKind.NOT_SENT for a in answers):
             outcome.kind, outcome.error_code, outcome.error_class = (
                 OutcomeKind.DEFERRED,
@@ -213,16 +212,22 @@ class SmppCarrier:
         outcome.parts = [part for part in parts if part.code != _NEVER_LEFT]
         return outcome
 
-    def _part(self, number: int, answer: Answer) -> PartAnswer:
+    def _part(self, number: int, total: int, answer: Answer) -> PartAnswer:
         if answer.kind is AnswerKind.UNANSWERED:
             return PartAnswer(number, OutcomeKind.UNKNOWN)
         if answer.kind is AnswerKind.NOT_SENT:
             return PartAnswer(number, OutcomeKind.DEFERRED, code=_NEVER_LEFT)
         if answer.status == 0:
-            key = self._pdus.key(answer.message_id) if answer.message_id else ""
+            key = ""
+            if answer.message_id:
+                key = self._pdus.key(answer.message_id, is_last=number == total)
             return PartAnswer(number, OutcomeKind.ACCEPTED, answer.message_id, key)
-        kind = _KINDS[rule_for(answer.status).status_class]
+        kind = _KINDS[self._rule(answer).status_class]
         return PartAnswer(number, kind, code=name_of(answer.status))
+
+    def _rule(self, answer: Answer) -> StatusRule:
+        reason = answer.pdu.tlv_integer(Tag.DELIVERY_FAILURE_REASON) if answer.pdu else None
+        return rule_for(answer.status, overrides=self._statuses, delivery_failure_reason=reason)
 
 
 _NEVER_LEFT: Final = "not_sent"
@@ -283,105 +288,35 @@ def _not_encodable(one: Submission, now: datetime, detail: str) -> Outcome:
     )
 
 
-def _refused(outcome: Outcome, answer: Answer) -> None:
+def _refused(outcome: Outcome, answer: Answer, rule: StatusRule) -> None:
     """Fill in what a command_status means."""
     status = answer.status
-    rule = rule_for(status)
     outcome.code = name_of(status)
     outcome.detail = answer.detail or remark_on(status) or f"the carrier answered {outcome.code}"
     outcome.kind = _KINDS[rule.status_class]
     outcome.error_class = ErrorClass.CARRIER
-    if status in _RECIPIENT:
+    if rule.status_class is StatusClass.THROTTLE:
+        outcome.error_code, outcome.error_class = "carrier_throttled", ErrorClass.THROTTLE
+        outcome.counts_as_attempt, outcome.retry_after_seconds = False, 1.0
+    elif status in _RECIPIENT:
         outcome.error_code, outcome.error_class = "recipient_refused", ErrorClass.RECIPIENT
     elif status in _CONTENT:
         outcome.error_code, outcome.error_class = "content_refused", ErrorClass.CONTENT
     elif rule.status_class is StatusClass.CONFIG:
         outcome.error_code, outcome.error_class = "carrier_refused", ErrorClass.CONFIG
-    elif rule.status_class is StatusClass.THROTTLE:
-        outcome.error_code, outcome.error_class = "carrier_throttled", ErrorClass.THROTTLE
-        outcome.counts_as_attempt, outcome.retry_after_seconds = False, 1.0
     else:
         outcome.error_code = "carrier_refused"
     if rule.max_retries is not None and outcome.submission.attempt > rule.max_retries:
         outcome.kind = OutcomeKind.REFUSED
 
 
-def _binds(s: Any) -> list[Bind]:
-    context = None
-    if s["tls"]:
-        context = ssl.create_default_context()
-        if not s["tls_verify"]:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    modes = (
-        [BindMode.TRANSCEIVER]
-        if s["bind"] == "transceiver"
-        else [BindMode.TRANSMITTER, BindMode.RECEIVER]
-    )
-    return [
-        Bind(
-            host=s["host"],
-            port=s["port"],
-            system_id=s["system_id"],
-            password=s["password"],
-            system_type=s["system_type"],
-            mode=mode,
-            interface_version=_VERSIONS[s["interface_version"]],
-            tls=context,
-            tls_server_name=s.get("tls_server_name") or "",
-        )
-        for _ in range(s["binds"])
-        for mode in modes
-    ]
-
-
 SPEC: Final = CarrierSpec(
     kind="smpp",
     title="SMPP 3.3, 3.4 or 5.0 to a message centre",
-    fields=(
-        SettingField("host", "text", "Host name or address of the SMSC", required=True),
-        SettingField("port", "integer", "Its TCP port", default=2775, at_least=1, at_most=65535),
-        SettingField("system_id", "text", "The account's name at the SMSC", required=True,
-                     at_most=15),
-        SettingField("password", "secret", "The account's password; SMPP allows 8 characters",
-                     default="", at_most=8),
-        SettingField("system_type", "text", "Often empty; some SMSCs want SMPP, VMA or CP",
-                     default="", at_most=12),
-        SettingField("bind", "choice", "One transceiver, or a transmitter and a receiver",
-                     default="transceiver", choices=("transceiver", "transmitter_receiver")),
-        SettingField("binds", "integer", "Sessions of each kind, over all processes", default=1,
-                     at_least=1, at_most=64),
-        SettingField("interface_version", "choice", "SMPP version to bind with", default="3.4",
-                     choices=tuple(_VERSIONS)),
-        SettingField("window", "integer", "Unanswered submits allowed on each bind", default=10,
-                     at_least=1, at_most=1000),
-        SettingField("enquire_link_seconds", "number", "Silence after which the link is tested",
-                     default=30, at_least=1, at_most=300),
-        SettingField("response_seconds", "number",
-                     "Wait for an answer before a submit is uncertain", default=60, at_least=0.1,
-                     at_most=300),
-        SettingField("tls", "boolean", "Connect with TLS", default=False),
-        SettingField("tls_verify", "boolean", "Check the certificate; false is insecure",
-                     default=True),
-        SettingField("tls_server_name", "text", "Name to verify, when it is not the host"),
-        SettingField("concatenation", "choice", "How long messages are tied together",
-                     default="udh8", choices=("udh8", "udh16", "sar", "payload")),
-        SettingField("receipts", "boolean", "Ask for delivery receipts", default=True),
-        SettingField("query", "boolean", "Ask by query_sm before a message ends without a receipt",
-                     default=False),
-        SettingField("validity", "choice", "Form of validity_period", default="relative",
-                     choices=("relative", "absolute", "none")),
-        SettingField("answer_id_form", "choice", "How answers write message ids", default="opaque",
-                     choices=("opaque", "hex", "decimal")),
-        SettingField("receipt_id_form", "choice", "How receipts write message ids",
-                     default="opaque", choices=("opaque", "hex", "decimal")),
-        SettingField("service_type", "text", "service_type of submits", default="", at_most=5),
-        SettingField("short_code_ton", "integer", "Type of number of short-code senders", default=3,
-                     at_least=0, at_most=6),
-        SettingField("short_code_npi", "integer", "Numbering plan of short-code senders", default=0,
-                     at_least=0, at_most=18),
-    ),
+    fields=FIELDS,
     build=SmppCarrier,
     receives=("receipts", "inbound"),
     account=("host", "system_id"),
     sessions="binds",
-)  # fmt: skip
+    rereader=rereader,
+)

@@ -6,14 +6,16 @@ from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
-from onesixty.carriers.contract import Inbound, Question, Receipt, ReceiptState, Submission
+from onesixty.carriers.contract import Inbound, Question, Receipt, Submission
+from onesixty.carriers.smpp_receipts import receipt, told
+from onesixty.carriers.smpp_rules import Alphabets, Numbering, receipt_options, tlvs
 from onesixty.kit.chance import Chance
 from onesixty.smpp import data_coding, receipts, times
 from onesixty.smpp.message_ids import IdForm, match_key
 from onesixty.smpp.pdus import Command, Pdu, Tag, Tlv
 from onesixty.sms import segments, udh
 from onesixty.sms.alphabet import Encoding
-from onesixty.sms.form import Form
+from onesixty.sms.form import FLASH, Form
 from onesixty.sms.reassembly import Fragment, fragment
 
 REFERENCES_MOST: Final = 65_536  # destinations whose last concatenation reference is remembered
@@ -26,6 +28,10 @@ _PLAIN: Final = Form()
 # data_coding of message class 0 (TS 23.038 clause 4); that of 8-bit data is the one that
 # every SMSC knows, in the group of classes.
 _CLASSES: Final = {Encoding.GSM7: 0x10, Encoding.UCS2: 0x18, Encoding.BINARY: 0xF4}
+_CLASSES_F0: Final = _CLASSES | {Encoding.GSM7: 0xF0}
+_ON_DISPLAY: Final = Tlv(Tag.DEST_ADDR_SUBUNIT, b"\x01")
+_PROGRESS: Final = 0x10  # of registered_delivery: intermediate notifications too
+_BY_TLVS: Final = (segments.Concatenation.SAR, segments.Concatenation.PAYLOAD)
 _UDHI: Final = 0x40
 
 
@@ -35,9 +41,18 @@ class PduBuilder:
     def __init__(self, carrier_id: int, settings: Mapping[str, Any], chance: Chance) -> None:
         self._carrier_id, self._s = carrier_id, settings
         self._concatenation = segments.Concatenation(settings["concatenation"])
+        if settings["interface_version"] == "3.3" and self._concatenation in _BY_TLVS:
+            raise ValueError("SMPP 3.3 has no TLVs: choose udh8 or udh16 as concatenation")
         self._answer_form = IdForm(settings["answer_id_form"])
         self._receipt_form = IdForm(settings["receipt_id_form"])
         self._registered = 1 if settings["receipts"] else 0
+        if settings["intermediate_receipts"]:
+            self._registered |= _PROGRESS
+        self._last_only = settings["receipts_of"] == "last_part"
+        self._options = receipt_options(settings)
+        self._numbering, self._alphabets = Numbering(settings), Alphabets(settings)
+        self._tlvs, self._flash = tlvs(settings), settings["flash"]
+        self._classes = _CLASSES_F0 if self._flash == "data_coding_f0" else _CLASSES
         self._first_reference = chance.randrange(65_536)
         self._references: dict[tuple[str, str], int] = {}
         self._by_message: dict[UUID, int] = {}
@@ -47,68 +62,56 @@ class PduBuilder:
         plan = self._plan(one)
         fields = self._fields(one, plan.encoding, now)
         total = len(plan.pieces)
+        as_is = self._alphabets.is_usual or plan.encoding is not Encoding.GSM7 or _is_data(one)
         if total == 1 and not plan.elements:
-            return {1: self._pdu(fields, plan.pieces[0], (), 0)}
+            piece = plan.pieces[0]
+            data = piece if as_is else self._alphabets.octets(one, b"", piece)
+            return {1: self._pdu(fields, data, self._own_tlvs(one), 0)}
         reference = self._next_reference(one) if total > 1 else 0
         pdus = {}
         for part in segments.parts(plan, reference):
             if part.sequence in one.accepted:
                 continue
-            tlvs: tuple[Tlv, ...] = ()
+            if self._last_only:
+                fields["registered_delivery"] = self._registered * (part.sequence == total)
+            tlvs = self._own_tlvs(one)
             if plan.concatenation is segments.Concatenation.SAR and total > 1:
-                tlvs = (
+                tlvs += (
                     Tlv(Tag.SAR_MSG_REF_NUM, (reference & 0xFFFF).to_bytes(2, "big")),
                     Tlv(Tag.SAR_TOTAL_SEGMENTS, bytes((total,))),
                     Tlv(Tag.SAR_SEGMENT_SEQNUM, bytes((part.sequence,))),
                 )
             udhi = _UDHI if part.udh else 0
-            pdus[part.sequence] = self._pdu(fields, part.user_data, tlvs, udhi)
+            data = part.data if as_is else self._alphabets.octets(one, part.udh, part.data)
+            pdus[part.sequence] = self._pdu(fields, part.udh + data, tlvs, udhi)
         return pdus
 
-    def key(self, message_id: str) -> str:
-        """The normal form of an id from a submit_sm_resp."""
+    def key(self, message_id: str, *, is_last: bool = True) -> str:
+        """The normal form of an id from a submit_sm_resp; "" where no receipt was asked for."""
+        if self._last_only and not is_last:
+            return ""
         return match_key(message_id, self._answer_form)
+
+    def is_receipt(self, pdu: Pdu) -> bool:
+        """Whether a deliver_sm or data_sm tells of a message of ours."""
+        return receipts.is_receipt(pdu, self._options)
 
     def receipt(self, pdu: Pdu, now: datetime, respond: Callable[[Pdu, int], None]) -> Receipt:
         """A receipt as the walk knows it."""
-        parsed = receipts.parse_receipt(pdu)
-        keys = dict.fromkeys(match_key(one, self._receipt_form) for one in parsed.ids)
-        return Receipt(
-            carrier_id=self._carrier_id,
-            carrier_message_id=parsed.ids[0] if parsed.ids else "",
-            match_keys=tuple(keys),
-            state=_STATES.get(int(parsed.state), ReceiptState.UNKNOWN),
-            error=parsed.error,
-            sender=pdu.text("source_addr"),
-            recipient=pdu.text("destination_addr"),
-            text=parsed.text,
-            raw=parsed.raw.decode("latin-1").replace("\0", "\\0"),
-            received_at=now,
-            acknowledge=partial(_acknowledge, respond, pdu),
-        )
+        parsed = receipts.parse_receipt(pdu, self._options)
+        made = receipt(self._carrier_id, parsed, self._receipt_form, now)
+        made.sender, made.recipient = pdu.text("source_addr"), pdu.text("destination_addr")
+        made.acknowledge = partial(_acknowledge, respond, pdu)
+        return made
 
     def query(self, question: Question) -> Pdu:
         """A query_sm; the SMSC compares the source address with that of the submit (4.8.1)."""
-        source = self._source(question.sender)
+        source = self._numbering.source(question.sender)
         return Pdu(Command.QUERY_SM, fields={"message_id": question.carrier_message_id, **source})
 
     def told(self, question: Question, pdu: Pdu, now: datetime) -> Receipt:
         """What a query_sm_resp says, as a receipt; nobody waits for its acknowledgement."""
-        state, error = pdu.number("message_state"), pdu.number("error_code")
-        done = pdu.text("final_date")
-        return Receipt(
-            carrier_id=self._carrier_id,
-            carrier_message_id=question.carrier_message_id,
-            match_keys=(question.match_key,),
-            state=_STATES.get(state, ReceiptState.UNKNOWN),
-            error=str(error) if error else "",
-            sender=question.recipient,
-            recipient=question.sender or "",
-            text="",
-            raw=f"query_sm_resp message_state:{state} error_code:{error} final_date:{done}",
-            received_at=now,
-            acknowledge=lambda stored: None,
-        )
+        return told(self._carrier_id, question, pdu, now)
 
     def inbound(self, pdu: Pdu, now: datetime, respond: Callable[[Pdu, int], None]) -> Inbound:
         """A message from a handset, or one part of it."""
@@ -141,11 +144,11 @@ class PduBuilder:
 
     def _plan(self, one: Submission) -> segments.Plan:
         if one.form:
-            encoding = Encoding(one.encoding)
+            encoding = Encoding(self._alphabets.encoding(one))
             return one.form.plan(one.body, encoding, concatenation=self._concatenation)
         return segments.plan(
             one.body,
-            encoding=_ENCODINGS[one.encoding],
+            encoding=_ENCODINGS[self._alphabets.encoding(one)],
             concatenation=self._concatenation,
             max_segments=255,
         )
@@ -154,27 +157,29 @@ class PduBuilder:
         s, form = self._s, one.form or _PLAIN
         return {
             "service_type": s["service_type"],
-            **self._source(one.sender),
-            "dest_addr_ton": 1,
-            "dest_addr_npi": 1,
-            "destination_addr": one.recipient[1:],
+            **self._numbering.source(one.sender),
+            **self._numbering.destination(one.recipient),
             "protocol_id": form.protocol_id,
             "validity_period": self._validity(one.expires_at, now),
             "registered_delivery": self._registered,
-            "data_coding": _data_coding(form, encoding),
+            "data_coding": self._data_coding(form, encoding),
         }
 
-    def _source(self, address: str | None) -> dict[str, Any]:
-        s, sender = self._s, address or ""
-        if sender[:1] == "+":
-            ton, npi, sender = 1, 1, sender[1:]
-        elif not sender:
-            ton, npi = 0, 0
-        elif sender.isdigit():
-            ton, npi = s["short_code_ton"], s["short_code_npi"]
-        else:
-            ton, npi = 5, 0
-        return {"source_addr_ton": ton, "source_addr_npi": npi, "source_addr": sender}
+    def _data_coding(self, form: Form, encoding: Encoding) -> int:
+        if form.data_coding is not None:
+            return form.data_coding
+        kind = form.message_class
+        if kind is not None and encoding in self._classes and not self._shows_by_tlv(form):
+            return self._classes[encoding] | kind
+        return self._alphabets.codings.get(encoding, encoding.data_coding)
+
+    def _shows_by_tlv(self, form: Form) -> bool:
+        return form.message_class == FLASH and self._flash == "dest_addr_subunit"
+
+    def _own_tlvs(self, one: Submission) -> tuple[Tlv, ...]:
+        if one.form and self._shows_by_tlv(one.form):
+            return (*self._tlvs, _ON_DISPLAY)
+        return self._tlvs
 
     def _pdu(
         self, fields: dict[str, Any], user_data: bytes, tlvs: tuple[Tlv, ...], esm_class: int
@@ -225,12 +230,8 @@ def _form(pdu: Pdu, coding: data_coding.DataCoding, part: Fragment) -> Form | No
     return None if form == _PLAIN else form
 
 
-def _data_coding(form: Form, encoding: Encoding) -> int:
-    if form.data_coding is not None:
-        return form.data_coding
-    if form.message_class is not None and encoding in _CLASSES:
-        return _CLASSES[encoding] | form.message_class
-    return encoding.data_coding
+def _is_data(one: Submission) -> bool:
+    return one.form is not None and one.form.data is not None
 
 
 def _remember(known: dict[Any, int], key: object, reference: int) -> None:
@@ -245,11 +246,6 @@ def international(address: str, ton: int) -> str:
     if digits.isdigit() and (ton == 1 or address[:1] == "+" or (ton == 0 and len(digits) > 8)):
         return "+" + digits
     return address
-
-
-def is_receipt(pdu: Pdu) -> bool:
-    """Whether a deliver_sm or data_sm tells of a message of ours."""
-    return receipts.is_receipt(pdu)
 
 
 def _relative(seconds: int) -> str:
@@ -269,9 +265,6 @@ def _acknowledge(respond: Callable[[Pdu, int], None], pdu: Pdu, stored: bool) ->
 
 
 _relative_texts: dict[int, str] = {}
-_STATES: Final = {int(state): state for state in ReceiptState if state is not ReceiptState.READ}
-_STATES[0] = ReceiptState.ENROUTE  # 5.0 SCHEDULED
-_STATES[9] = ReceiptState.REJECTED  # 5.0 SKIPPED
 _RECEIVED: Final = {
     data_coding.Alphabet.GSM7: Encoding.GSM7,
     data_coding.Alphabet.BINARY: Encoding.BINARY,

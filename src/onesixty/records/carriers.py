@@ -14,6 +14,7 @@ from onesixty.storage.database import Connection, Rows
 
 SANDBOX: Final = "sandbox"  # the first account's: messages of test keys go there
 _LARGEST: Final = 2**53  # what every JSON reader keeps exact; not-a-number and infinity fail too
+_ENTRIES_MOST, _KEY_MOST, _VALUE_MOST = 100, 64, 4096  # of a map
 _COLUMNS = (
     "id, public_id, account_id, name, kind, settings, secrets, enabled, paused, rate_per_second,"
     " burst, created_at, updated_at"
@@ -197,6 +198,8 @@ def _wrong(field: SettingField, value: Any) -> str | None:
         return f"{field.name} has at most {field.at_most:g} characters" if too_long else None
     if field.kind == "boolean":
         return None if isinstance(value, bool) else f"{field.name} must be true or false"
+    if field.kind == "map":
+        return _wrong_map(field, value)
     if field.kind == "choice":
         return (
             None
@@ -211,6 +214,19 @@ def _wrong(field: SettingField, value: Any) -> str | None:
         return f"{field.name} must be at least {field.at_least:g}"
     if field.at_most is not None and value > field.at_most:
         return f"{field.name} must be at most {field.at_most:g}"
+    return None
+
+
+def _wrong_map(field: SettingField, value: Any) -> str | None:
+    if not isinstance(value, dict) or len(value) > _ENTRIES_MOST:
+        return f"{field.name} must be an object of at most {_ENTRIES_MOST} entries"
+    for key, one in value.items():
+        if not (isinstance(one, str) and _is_storable(key) and _is_storable(one)):
+            return f"{field.name} must map text to text"
+        if field.choices and one not in field.choices:
+            return f"{field.name}: {key} must be one of: {', '.join(field.choices)}"
+        if len(key) > _KEY_MOST or len(one) > _VALUE_MOST:
+            return f"{field.name}: at most {_KEY_MOST} characters and a value of {_VALUE_MOST}"
     return None
 
 

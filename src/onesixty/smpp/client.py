@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import random
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,7 +18,14 @@ from onesixty.smpp.link import Answer, AnswerKind, Link, OnAnswer, Ticket
 from onesixty.smpp.pdus import Command, Pdu
 from onesixty.smpp.session import Session
 from onesixty.smpp.states import BindMode, BindRefused, Bound, Event, Side, State, Timers
-from onesixty.smpp.statuses import Occasion, Status, StatusClass, class_of, name_of
+from onesixty.smpp.statuses import (
+    Occasion,
+    Status,
+    StatusClass,
+    StatusRule,
+    class_of,
+    name_of,
+)
 from onesixty.smpp.trace.capture import Capture, Wiretap
 
 __all__ = [
@@ -48,6 +55,8 @@ class Bind:
     port: int
     system_id: str
     password: str
+    fallbacks: tuple[tuple[str, int], ...] = ()
+    """Hosts and ports to try next, in turn, when a connection or a bind fails."""
     system_type: str = ""
     mode: BindMode = BindMode.TRANSCEIVER
     interface_version: int = 0x34
@@ -161,6 +170,8 @@ class Client:
             encode(bind.pdu(), lenient=bind.long_credentials)
         self.window, self.timers, self.clock, self.events = window, timers, clock, events
         self._chance = chance
+        self.statuses: Mapping[int, StatusRule] = {}
+        """What command_status values mean here, where it is not the usual."""
         self._lines = [self._line(bind) for bind in binds]
         self._leaving: list[_Line] = []  # they take no more and wait for their last answers
         self._tasks: list[asyncio.Task[None]] = []
@@ -298,8 +309,9 @@ class ClientLink(Link):
     def _on_refusal(self, pdu: Pdu) -> None:
         nack = pdu.command == Command.GENERIC_NACK
         occasion = Occasion.NACK if nack else Occasion.REQUEST
-        if class_of(pdu.status, occasion) is StatusClass.SESSION:
-            drain_seconds = self._line.client.timers.response_seconds
+        client = self._line.client
+        if class_of(pdu.status, occasion, client.statuses) is StatusClass.SESSION:
+            drain_seconds = client.timers.response_seconds
             self.retire(drain_seconds, f"the session is broken: {name_of(pdu.status)}")
 
     def _on_room(self) -> None:
@@ -319,6 +331,8 @@ class _Line:
         self._backoff = backoff
         self._transmits = bind.mode is not BindMode.RECEIVER
         self._stopping = False
+        self._endpoints = ((bind.host, bind.port), *bind.fallbacks)
+        self._turn = 0  # which of them is tried now
         self._phase, self._detail, self._refusal = "stopped", "", 0
 
     @property
@@ -333,8 +347,7 @@ class _Line:
             opening = link.session.state in (State.OPEN, State.OUTBOUND)
             phase = "bound" if link.usable else "binding" if opening else "unbinding"
         return LineState(
-            bind.host,
-            bind.port,
+            *self._endpoints[self._turn],
             bind.system_id,
             bind.mode,
             phase,
@@ -372,11 +385,12 @@ class _Line:
         """One connection from its attempt to its loss; how long to wait before the next."""
         bind, timers, clock = self.bind, self.client.timers, self.client.clock
         link = ClientLink(self)
-        name = (bind.tls_server_name or bind.host) if bind.tls is not None else None
+        host, port = self._endpoints[self._turn]
+        name = (bind.tls_server_name or host) if bind.tls is not None else None
         try:
             async with asyncio.timeout(timers.connect_seconds):
                 await asyncio.get_running_loop().create_connection(
-                    lambda: link, bind.host, bind.port, ssl=bind.tls, server_hostname=name
+                    lambda: link, host, port, ssl=bind.tls, server_hostname=name
                 )
         except (OSError, ValueError) as error:  # ValueError: a host name that is none
             link.abort()
@@ -385,10 +399,18 @@ class _Line:
             detail = "no connection in time" if late else detail
             self.capture.closed(detail, clock.monotonic())
             self._note_end(detail, 0)
+            self._go_on()
             return self._backoff.delay()
         await link.lost.wait()
-        stood = 0.0 if link.bound_at is None else clock.monotonic() - link.bound_at
-        return self._backoff.delay(bound_seconds=stood, refusal=link.refusal)
+        if link.bound_at is None:
+            self._go_on()
+            return self._backoff.delay(refusal=link.refusal)
+        self._turn = 0  # it was there a moment ago: begin with the first again
+        stood = clock.monotonic() - link.bound_at
+        return self._backoff.delay(bound_seconds=stood)
+
+    def _go_on(self) -> None:
+        self._turn = (self._turn + 1) % len(self._endpoints)
 
     def _note_end(self, detail: str, refusal: int) -> None:
         self._phase = "stopped" if self._stopping else "waiting"

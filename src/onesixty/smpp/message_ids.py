@@ -7,9 +7,11 @@ either.
 """
 
 import re
-from enum import Enum
+from collections.abc import Iterator
+from enum import Enum, StrEnum
 
 LONGEST_ID = 64
+SHORTEST_PIECE = 6  # characters of an id without its first or last piece
 
 
 class IdForm(Enum):
@@ -34,5 +36,43 @@ def match_key(message_id: str, form: IdForm = IdForm.OPAQUE) -> str:
     return key.lstrip("0") or key[:1]
 
 
+class Reading(StrEnum):
+    """How the id of a receipt is turned into that of the answer."""
+
+    AS_IS = "as_is"
+    HEX_TO_DECIMAL = "hex_to_decimal"
+    DECIMAL_TO_HEX = "decimal_to_hex"
+    WITHOUT_FIRST = "without_first"  # smsc1-4711: 4711
+    WITHOUT_LAST = "without_last"  # 4711.0, 4711:1: 4711
+
+
+def readings(message_id: str) -> Iterator[tuple[Reading, str]]:
+    """Every match key that the id of a receipt may stand for, with how it was read.
+
+    Most are wrong: one that was not told to hold needs more than its match, such as addresses.
+    """
+    key = match_key(message_id)
+    if not key or len(key) > LONGEST_ID:
+        return
+    yield Reading.AS_IS, key
+    if _HEX.fullmatch(key):
+        yield Reading.HEX_TO_DECIMAL, str(int(key, 16))
+    if key.isascii() and key.isdecimal():
+        yield Reading.DECIMAL_TO_HEX, f"{int(key):x}"
+    elif not _UUID.fullmatch(key):
+        if (piece := _FIRST.match(key)) and len(key) - piece.end() >= SHORTEST_PIECE:
+            yield Reading.WITHOUT_FIRST, match_key(key[piece.end() :])
+        if (piece := _LAST.search(key)) and piece.start() >= SHORTEST_PIECE:
+            yield Reading.WITHOUT_LAST, match_key(key[: piece.start()])
+
+
+def read_as(message_id: str, reading: str) -> str:
+    """The match key of an id in one reading; "" when it cannot be read so."""
+    return dict(readings(message_id)).get(Reading(reading), "")
+
+
 _AROUND = re.compile(r"\A[^A-Za-z0-9]+|[^A-Za-z0-9]+\Z")
 _HEX = re.compile(r"[0-9a-f]+")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_FIRST = re.compile(r"[0-9a-z]+[^0-9a-z]+")
+_LAST = re.compile(r"[^0-9a-z]+[0-9a-z]+\Z")

@@ -5,7 +5,8 @@ its own. Reading one never fails: what cannot be read is "" or UNKNOWN, and the 
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import IntEnum
 
@@ -41,13 +42,14 @@ class ReceiptOptions:
     `by_text`: so does a text `id:... stat:...`; off, because a subscriber can send such a text.
     `text_state_wins`: over message_state, which some SMSCs always send as DELIVERED.
     `accepted_is_final`: as the specification has it; in practice ACCEPTD comes before the final
-    one.
+    one. `words`: what words behind `stat:` mean here, in capitals; the usual ones hold besides.
     """
 
     by_tlvs: bool = True
     by_text: bool = False
     text_state_wins: bool = True
     accepted_is_final: bool = False
+    words: Mapping[str, MessageState] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +262,10 @@ def _name(label: str) -> str:
 
 def _state(stat: str, tlv: int | None, options: ReceiptOptions) -> MessageState:
     """The state of the text and that of the TLV, in the order the connection wants."""
-    by_text = _STATES.get(stat.upper())
+    word = stat.upper()
+    if options.words and (meant := options.words.get(word)) is not None:
+        return meant
+    by_text = _STATES.get(word)
     by_tlv = _BY_NUMBER[tlv] if tlv is not None and tlv < len(_BY_NUMBER) else None
     first, second = (by_text, by_tlv) if options.text_state_wins else (by_tlv, by_text)
     if first is not None:

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterable, Mapping
 from typing import Generic
 
-from onesixty.smpp.codec import DecodeError, decode, encode
+from onesixty.smpp.codec import DecodeError, EncodeError, decode, encode
 from onesixty.smpp.framing import CAP_BEFORE_BIND, CAP_BOUND, Framer, FramingError
 from onesixty.smpp.pdus import (
     NEVER_ANSWERED,
@@ -52,6 +52,8 @@ UNBOUND_GRACE_SECONDS = 2.0
 """After our unbind_resp the peer closes; closing first could reset it away unread."""
 
 _HEADER = struct.Struct(">IIII")
+# Without these a message would be another one.
+_INDISPENSABLE = frozenset({Tag.MESSAGE_PAYLOAD, Tag.SAR_MSG_REF_NUM})
 _UNBIND = _HEADER.pack(16, Command.UNBIND, 0, 0)
 _ENQUIRE_LINK = _HEADER.pack(16, Command.ENQUIRE_LINK, 0, 0)
 
@@ -137,6 +139,8 @@ class Session(Generic[Token]):
     def prepare(self, pdu: Pdu, *, lenient: bool = False) -> bytes:
         """Encode a request for `send`, which numbers it. EncodeError when that cannot be done."""
         if self.version < 0x34 and pdu.tlvs:  # SMPP 3.3 knows none
+            if any(tlv.tag in _INDISPENSABLE for tlv in pdu.tlvs):
+                raise EncodeError("tlvs", "the peer speaks SMPP 3.3, which has none")
             pdu = Pdu(pdu.command, fields=pdu.fields)
         return encode(pdu, lenient=lenient)
 
@@ -333,8 +337,8 @@ class Session(Generic[Token]):
             events.append(BindRefused(pdu))
         else:
             offered = pdu.tlv(Tag.SC_INTERFACE_VERSION)
-            if offered:
-                self.version = effective_version(offered[0], self._supported)
+            # One that does not say is in practice a 3.4 that takes TLVs, but nothing of 5.0.
+            self.version = effective_version(offered[0] if offered else 0x34, self._supported)
             self._become_bound(asked)
             events.append(Bound(pdu))
 

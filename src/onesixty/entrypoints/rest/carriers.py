@@ -21,6 +21,7 @@ from onesixty.records import carriers, routes
 from onesixty.storage.database import Connection
 
 MASK: Final = "****"
+KINDS_OF_SETTINGS: Final = ("text", "secret", "integer", "number", "boolean", "choice", "map")
 # A path of its own below /v1/carriers, and the carrier of test keys.
 _RESERVED: Final = ("kinds", carriers.SANDBOX)
 
@@ -125,7 +126,7 @@ class CarrierKindField(BaseModel):
 
     name: str
     kind: str = Field(
-        json_schema_extra={"enum": ["text", "secret", "integer", "number", "boolean", "choice"]}
+        json_schema_extra={"enum": [*KINDS_OF_SETTINGS]}
     )
     title: str
     default: Any
