@@ -27,6 +27,7 @@ _COMMANDS: Final = {
     "listen": ("listen", "app"),
     "keys": ("keys", "app"),
     "accounts": ("accounts", "app"),
+    "esmes": ("esmes", "app"),
     "migrate": ("migrate", "app"),
     "doctor": ("doctor", "app"),
     "reference": ("reference", "app"),

@@ -4,6 +4,7 @@ A system_id is unique on the server, since a bind names nothing else. Passwords 
 """
 
 import ipaddress
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
@@ -16,6 +17,7 @@ from onesixty.kit.problems import FieldError, Problem
 from onesixty.sms import sender as senders
 from onesixty.storage.database import Connection, Rows
 
+SYSTEM_ID: Final = r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,14}$"
 MODES: Final = ("transmitter", "receiver", "transceiver")
 CATEGORIES: Final = ("emergency", "otp", "transactional", "marketing")
 PASSWORD_MOST: Final = 8  # SMPP 3.4, 5.2.2: 9 octets with its NUL
@@ -138,6 +140,11 @@ def check(given: Mapping[str, Any]) -> dict[str, Any]:
     if errors:
         raise Problem("invalid_request", errors[0].detail, tuple(errors))
     return kept
+
+
+def is_system_id(text: str) -> bool:
+    """Whether an ESME can have this name."""
+    return re.fullmatch(SYSTEM_ID, text) is not None
 
 
 def check_password(password: str) -> None:
@@ -274,6 +281,11 @@ def _numbers(values: list[str]) -> _Checked:
     return values, None
 
 
+def _tags(values: list[str]) -> _Checked:
+    wrong = [value for value in values if not (value and value.isprintable())]
+    return values, f"{wrong[0]!r:.60} is no tag" if wrong else None
+
+
 def _country(value: str) -> _Checked:
     known = value.upper() in SUPPORTED_REGIONS
     return value.upper(), None if known else f"{value!r:.20} is no ISO 3166 code such as GB"
@@ -284,5 +296,6 @@ _CHECKS: Final[dict[str, Callable[[Any], _Checked]]] = {
     "allowed_senders": _senders,
     "bind_modes": _modes,
     "numbers": _numbers,
+    "tags": _tags,
     "country": _country,
 }

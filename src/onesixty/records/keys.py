@@ -13,6 +13,8 @@ from onesixty.storage.database import Connection, Rows
 SCOPES: Final[dict[str, str]] = {
     "messages:write": "Send, schedule and cancel messages.",
     "messages:read": "Read messages, timelines and events; look numbers up.",
+    "esmes:write": "Add, change and remove customers who bind over SMPP.",
+    "esmes:read": "See customers who bind over SMPP, and their sessions.",
     "carriers:write": "Add, change, pause and remove carriers.",
     "carriers:read": "See carriers and their live state.",
     "traces:read": "See what goes over SMPP sessions, without texts and whole numbers.",

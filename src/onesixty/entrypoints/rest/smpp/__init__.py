@@ -2,7 +2,8 @@
 
 from fastapi import APIRouter
 
-from onesixty.entrypoints.rest.smpp import traces
+from onesixty.entrypoints.rest.smpp import esmes, traces
 
 router = APIRouter()
+router.include_router(esmes.router)
 router.include_router(traces.router)
