@@ -27,6 +27,7 @@ from onesixty.storage.database import Connection, Database, Rows
 
 Answer = tuple[int, Mapping[str, FieldValue] | None]
 _MULTI_TAKES_MOST: Final = timedelta(minutes=1)  # to decide about 255 messages
+_OLD: Final = timedelta(days=3650)
 _ERROR_MOST: Final = 255
 
 
@@ -162,6 +163,8 @@ class Requests:
         identifier = message_ids.read(name, session.settings.id_form)
         if identifier is not None:
             at = ids.time_of(identifier)
+            if abs(self.clock.now() - at) > _OLD:  # no id of ours
+                return []
             until = at + _MULTI_TAKES_MOST
         else:
             short = message_ids.time_of_short(name, self.clock.now())
