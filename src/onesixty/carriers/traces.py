@@ -29,6 +29,7 @@ class Traces:
     async def answer(self, question: dict[str, Any]) -> dict[str, Any]:
         """`{"until": 13.5, "left_out": 0, "data": [...]}`, the newest `limit` and oldest first."""
         until = self._clock.monotonic()
+        began = self._clock.now() - timedelta(seconds=until)
         after = question["after"].get(str(self._number), float("-inf"))
         taps = self._find(question["of"], question["id"])
         found = sorted(
@@ -36,7 +37,6 @@ class Traces:
             key=lambda one: one[1].at,
         )
         kept = found[-question["limit"] :]
-        began = self._clock.now() - timedelta(seconds=until)
         told = []
         for number, (session, entry) in enumerate(kept):
             if number % BREATH == BREATH - 1:

@@ -2,7 +2,7 @@
 
 import typer
 
-from onesixty.cli.smpp import decode
+from onesixty.cli.smpp import decode, trace
 
 app = typer.Typer(
     add_completion=False,
@@ -10,6 +10,7 @@ app = typer.Typer(
     help="SMPP from close by: take PDUs apart, watch sessions, try a message centre out.",
 )
 app.add_typer(decode.app)
+app.add_typer(trace.app)
 
 
 @app.callback()

@@ -31,9 +31,9 @@ class TraceQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: Annotated[
-        int, Field(ge=1, le=LIMIT_MOST, description="So many at most: the newest of each process")
-    ] = LIMIT_DEFAULT
+    limit: Annotated[int, Field(ge=1, le=LIMIT_MOST, description="So many at most: the newest")] = (
+        LIMIT_DEFAULT
+    )
     after: Annotated[
         str | None,
         Field(description="`next` of the answer before: only what came since. Ask again and again"
@@ -153,9 +153,10 @@ async def answer(
     )
     return json(
         {
-            "data": data,
+            "data": data[-query.limit :],
             "next": _cursor(answers, after),
-            "left_out": sum(one["left_out"] for one in answers.told.values()),
+            "left_out": max(0, len(data) - query.limit)
+            + sum(one["left_out"] for one in answers.told.values()),
             "silent": answers.silent,
         }
     )

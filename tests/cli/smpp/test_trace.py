@@ -1,0 +1,97 @@
+"""`onesixty smpp trace`: the sessions of a running server, on the terminal and in a file."""
+
+import asyncio
+import json
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.conftest import KEY
+from cli.programs import ENVIRONMENT, PROGRAM, Ended, Served, onesixty, process
+from onesixty.cli import client
+from onesixty.kit.chance import chance
+from onesixty.kit.clock import SystemClock
+from onesixty.simulator.faults import parse_faults
+from onesixty.simulator.smsc import Smsc
+
+PATIENCE_SECONDS = 20
+
+
+@pytest.fixture
+async def smsc(served: Served) -> AsyncIterator[Smsc]:
+    """A simulated SMSC that the shared server is bound to as the carrier "traced"."""
+    clock = SystemClock()
+    smsc = Smsc(parse_faults(()), clock=clock, chance=chance(1))
+    port = await smsc.start(port=0)
+    settings = {"host": "127.0.0.1", "port": port, "system_id": "me", "password": "secret"}
+    async with client.connect(served.url, KEY) as api:
+        await api.post("/v1/carriers", {"name": "traced", "kind": "smpp", "settings": settings})
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while (await api.get("/v1/carriers/traced"))["state"]["status"] != "up":
+                await clock.sleep(0.05)
+        yield smsc
+        await api.ask("DELETE", "/v1/carriers/traced")
+    await smsc.stop()
+
+
+async def run(*arguments: str, **environment: str) -> Ended:
+    """A command in a process of its own, while this one serves the SMSC."""
+    return await asyncio.to_thread(process, *arguments, **environment)
+
+
+async def test_a_trace_in_lines_and_packets(
+    smsc: Smsc, reach: dict[str, str], tmp_path: Path
+) -> None:
+    """The bind is there without its password; the file begins as pcap files do."""
+    shown = await run("smpp", "trace", "traced", **reach)
+    assert shown.returncode == 0, shown.stderr
+    lines = shown.stdout.splitlines()
+    assert " --  opened: 127.0.0.1:" in lines[0]
+    assert " ->  bind_transceiver 1 as me version 0x34" in lines[1]
+    assert " <-  bind_transceiver_resp 1 ESME_ROK by ONESIXTY version 0x34" in lines[2]
+    whole = await run("smpp", "trace", "traced", "--json", "--show-text", **reach)
+    told: list[dict[str, Any]] = [json.loads(line) for line in whole.stdout.splitlines()]
+    assert told[1]["fields"]["password"] == "******"
+    file = tmp_path / "trace.pcap"
+    written = await run("smpp", "trace", "traced", "--pcap", str(file), **reach)
+    assert "PDUs written to" in written.stderr
+    assert file.read_bytes()[:4] == bytes.fromhex("d4c3b2a1")
+    assert b"secret" not in file.read_bytes()
+
+
+async def test_following(smsc: Smsc, reach: dict[str, str]) -> None:
+    """What comes while somebody looks is shown as it comes, once."""
+    following = await asyncio.create_subprocess_exec(
+        *(*PROGRAM, "smpp", "trace", "traced", "--follow", "--show-text"),
+        env=ENVIRONMENT | reach,
+        stdout=subprocess.PIPE,
+    )
+    assert following.stdout
+    seen = ""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while "bind_transceiver_resp" not in seen:
+            seen += (await following.stdout.readline()).decode()
+        smsc.receive_from("+447700900123", "+14155550100", "Zoë")
+        while "deliver_sm_resp" not in seen:
+            seen += (await following.stdout.readline()).decode()
+        following.terminate()
+        rest = await following.stdout.read()
+    assert seen.count("bind_transceiver ") == 1
+    assert "447700900123 > 14155550100" in seen
+    assert "'Zoë'" in seen
+    assert rest == b""
+    assert await following.wait() == 0
+
+
+def test_wrong_use_is_said(reach: dict[str, str]) -> None:
+    """Neither carrier nor customer, and a carrier that is not there."""
+    for arguments, told in (
+        ((), "name a carrier"),
+        (("none",), "there is no carrier none"),
+    ):
+        failed = onesixty("smpp", "trace", *arguments, **reach)
+        assert failed.returncode in (1, 2)
+        assert told in failed.stderr
