@@ -58,30 +58,38 @@ def server_url() -> str:
     directory = Path(os.environ[_DIRECTORY])
     url = embedded.start(directory).url
     (directory / "used").touch()
-    for name in ("fsync", "synchronous_commit", "full_page_writes"):  # nothing here outlives us
-        _run(url, f"ALTER SYSTEM SET {name} = off")
-    _run(url, "SELECT pg_reload_conf()")
+    with psycopg.connect(url, autocommit=True) as connection:
+        for name in ("fsync", "synchronous_commit", "full_page_writes"):  # nothing outlives us
+            connection.execute(f"ALTER SYSTEM SET {name} = off".encode())
+        connection.execute("SELECT pg_reload_conf()")
     return url
 
 
 @pytest.fixture(scope="session")
-def template(server_url: str) -> Iterator[str]:
+def admin(server_url: str) -> Iterator[psycopg.Connection]:
+    """A connection for making and dropping databases; to connect takes a fifth of doing so."""
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def template(server_url: str, admin: psycopg.Connection) -> Iterator[str]:
     """The name of a migrated database that nobody is connected to, one for each worker."""
     name = f"template_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}"
-    _run(server_url, f"CREATE DATABASE {name}")
+    admin.execute(f"CREATE DATABASE {name}".encode())
     migrate(named(server_url, name))
     _ensure_partitions(named(server_url, name))
     yield name
-    _run(server_url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
 
 
 @pytest.fixture
-def url(server_url: str, template: str) -> Iterator[str]:
+def url(server_url: str, admin: psycopg.Connection, template: str) -> Iterator[str]:
     """The URL of a fresh, migrated database."""
     name = f"test_{os.getpid()}_{next(_numbers)}"
-    _run(server_url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy".encode())
     yield named(server_url, name)
-    _run(server_url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
 
 
 @pytest.fixture
@@ -127,11 +135,6 @@ def _roomy_memory() -> Path | None:
     memory = Path("/dev/shm")
     usable = memory.is_dir() and os.access(memory, os.W_OK)
     return memory if usable and shutil.disk_usage(memory).free > _ROOM_BYTES else None
-
-
-def _run(server_url: str, statement: str) -> None:
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(statement)
 
 
 def _ensure_partitions(url: str) -> None:
