@@ -11,6 +11,7 @@ from onesixty.sms import national
 from onesixty.sms.alphabet import Encoding
 from onesixty.sms.decoding import decode
 from onesixty.sms.reassembly import Assembled, Fragment, assemble, fragment
+from onesixty.sms.udh import Ports
 
 _REMEMBERED_MESSAGES = 10_000
 
@@ -39,11 +40,15 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One message as its handset shows it."""
+    """One message as its handset shows it; `data` is None where it is text."""
 
     source: str
     destination: str
     text: str
+    data: bytes | None = None
+    ports: Ports | None = None
+    message_class: int | None = None  # 0: flash
+    protocol_id: int = 0  # 64: never shown
 
 
 class Joiner:
@@ -98,15 +103,30 @@ class Record:
         joiner, found = Joiner(), []
         for each in self.submissions:
             who = (each.account, each.source, each.destination)
-            whole = joiner.add(who, read_fragment(each.pdu))
+            piece = read_fragment(each.pdu)
+            whole = joiner.add(who, piece)
             if whole is not None:
-                found.append(Received(each.source, each.destination, whole.text))
+                found.append(_received(each, piece, whole))
         return found
 
     def duplicates(self) -> dict[tuple[str, bytes], int]:
         """(destination, user data with its header) of what came more than once, and how often."""
         seen = Counter((each.destination, each.pdu.user_data()) for each in self.submissions)
         return {key: times for key, times in seen.items() if times > 1}
+
+
+def _received(last: Submission, piece: Fragment, whole: Assembled) -> Received:
+    """A message, by its last part."""
+    kind = describe(last.pdu.number("data_coding")).message_class
+    return Received(
+        last.source,
+        last.destination,
+        whole.text,
+        data=whole.octets if piece.encoding is Encoding.BINARY else None,
+        ports=piece.ports,
+        message_class=None if kind is None else kind.value,
+        protocol_id=last.pdu.number("protocol_id"),
+    )
 
 
 def read_fragment(pdu: Pdu) -> Fragment:
