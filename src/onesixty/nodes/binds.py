@@ -12,7 +12,7 @@ LOCK_SPACE: Final = 0x160_0E5  # of advisory locks, one for each ESME
 
 _CLAIM: Final = """
 INSERT INTO esme_states (esme_id, node_id, binds)
-SELECT $1, $2, $3 WHERE $3 + coalesce((SELECT sum(binds) FROM esme_states
+SELECT $1, $2, $3::int WHERE $3::int + coalesce((SELECT sum(binds) FROM esme_states
     WHERE esme_id = $1 AND node_id <> $2 AND node_id = ANY($4::int[])), 0) <= $5
 ON CONFLICT (esme_id, node_id) DO UPDATE SET binds = excluded.binds
 RETURNING true

@@ -13,6 +13,7 @@ from onesixty.records import esmes
 from onesixty.settings import Settings
 from onesixty.smpp.pdus import Command, FieldValue, Pdu
 from simulator.esme import Esme
+from walk.platform import until
 
 NAME, PASSWORD = "acme", "secret"
 RECIPIENT = "447700900123"
@@ -71,6 +72,30 @@ class Office:
         (row,) = await self.rows("SELECT * FROM messages WHERE id = $1::text::uuid", identifier)
         return row
 
+    async def waiting(self, count: int) -> None:
+        """Wait until so many receipts and messages wait for customers."""
+        await until(lambda: self._counts(count))
+
+    async def _counts(self, count: int) -> bool:
+        found = await self.rows("SELECT FROM webhook_queue WHERE endpoint_id < 0")
+        return len(found) == count
+
+    async def logged(self, count: int) -> list[dict[str, Any]]:
+        """Wait for so many deliveries; oldest first."""
+        statement = "SELECT * FROM deliveries ORDER BY at, attempt"
+
+        async def enough() -> bool:
+            return len(await self.rows(statement)) >= count
+
+        await until(enough)
+        return await self.rows(statement)
+
+    async def hurry(self) -> None:
+        """Let what is to be tried later, or is in hand, be due now."""
+        await self.rows("UPDATE webhook_queue SET due_at = now()")
+        for number in self.app.keeper.book.esmes:
+            self.app.esme_deliverer.bound(number)  # it does not have to be waited for either
+
     async def rows(self, statement: str, *arguments: Any) -> list[dict[str, Any]]:
         """Rows of the database."""
         return [dict(row) for row in await self.app.database.fetch(statement, *arguments)]
@@ -89,8 +114,9 @@ async def office(url: str, **settings: Any) -> AsyncIterator[Office]:
         account = next(one.id for one in book.accounts.values())
         sandbox = next(one.id for one in book.carriers.values() if one.name == "sandbox")
         on_file = OnFile(app.database, Sealer(b"office"))
-        await on_file.route(account, sandbox)
-        await app.keeper.refresh()
+        if account not in book.routes:  # it may be the second process on this database
+            await on_file.route(account, sandbox)
+            await app.keeper.refresh()
         found = Office(app, port, on_file, account)
         yield found
         for client in found.clients:
