@@ -182,7 +182,7 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     platform = Platform(database, keeper, clock, acceptor, node, wake_outbox)
     door = open_door(platform, _smpp_options(settings))
     questions = Questions(database, node, ring, clock)
-    questions.answer = Traces(clock, node.number, partial(_wiretaps, dispatcher)).answer
+    questions.answer = Traces(clock, node.number, partial(_wiretaps, dispatcher, door)).answer
     context = Context(
         database=database,
         keeper=keeper,
@@ -210,8 +210,10 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     return app
 
 
-def _wiretaps(dispatcher: Dispatcher, of: str, number: int) -> Sequence[Wiretap]:
-    carrier = dispatcher.carrier_at(number) if of == "carrier" else None
+def _wiretaps(dispatcher: Dispatcher, door: Door, of: str, number: int) -> Sequence[Wiretap]:
+    if of == "esme":
+        return door.taps.of(number)
+    carrier = dispatcher.carrier_at(number)
     return carrier.wiretaps() if isinstance(carrier, TracedCarrier) else ()
 
 

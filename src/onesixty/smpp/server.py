@@ -17,6 +17,7 @@ from onesixty.smpp.pdus import FieldValue, Pdu, Tag, Tlv
 from onesixty.smpp.session import Session
 from onesixty.smpp.states import BindMode, BindRequested, Event, PeerUnbound, Side, Timers
 from onesixty.smpp.statuses import Status
+from onesixty.smpp.trace.capture import Capture
 
 __all__ = ["Answer", "AnswerKind", "BindMode", "Server", "ServerEvents", "ServerLink", "Timers"]
 
@@ -46,6 +47,8 @@ class ServerEvents(Protocol):
 
 HANDSHAKE_SECONDS = 10.0
 """A TLS client gets that long; after it the time to bind begins."""
+PDUS_OF_A_CLIENT = 250
+"""So many are kept to look at, of each connection: there may be many."""
 
 
 class Server:
@@ -140,6 +143,7 @@ class ServerLink(Link):
         now = server.clock.monotonic()
         session = Session[Ticket](Side.SMSC, server.timers, now, window=server.window)
         super().__init__(session, server.clock)
+        session.capture = Capture(PDUS_OF_A_CLIENT)
         self.system_id = ""
         """Name of the client, as its bind says."""
         self.mode = BindMode.TRANSCEIVER

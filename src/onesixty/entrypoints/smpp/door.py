@@ -18,6 +18,7 @@ from onesixty.entrypoints.smpp.headcount import Headcount
 from onesixty.entrypoints.smpp.requests import Answer, Requests
 from onesixty.entrypoints.smpp.sessions import MODE_NAMES, EsmeSession, Sessions
 from onesixty.entrypoints.smpp.submits import Objection
+from onesixty.entrypoints.smpp.taps import Taps
 from onesixty.kit import metrics
 from onesixty.kit.clock import Clock
 from onesixty.kit.problems import Problem
@@ -52,6 +53,7 @@ class Door:
 
     def __init__(self, parts: Parts, sessions: Sessions) -> None:
         self.sessions = sessions
+        self.taps = Taps(sessions)
         self.servers: dict[str, Server] = {}
         """By the name of the port: `smpp`, and `smpp_tls` where there is a certificate."""
         self.headcount = parts.headcount
@@ -96,6 +98,7 @@ class Door:
         """Called by a server: a bind is over."""
         session = self.sessions.remove(link)
         if session is not None:
+            self.taps.ended(session.esme.id, link)
             self.headcount.changed()
             metrics.esme_binds.labels(MODE_NAMES[link.mode]).dec()
             _log.info(
@@ -148,6 +151,7 @@ class Door:
             status=name_of(verdict.status), reason=verdict.reason,
         )  # fmt: skip
         if esme is not None:
+            self.taps.ended(esme.id, link)
             self.sessions.refused(esme.id, link.peer, verdict.reason, self._clock.now())
 
     def _turned_away(self, host: str) -> None:

@@ -1,4 +1,4 @@
-"""`/v1/carriers/{name}/trace`: what went over the sessions of a carrier lately, PDU by PDU."""
+"""`/v1/carriers/{name}/trace`, `/v1/esmes/{system_id}/trace`: what went over sessions lately."""
 
 import re
 from datetime import datetime
@@ -13,7 +13,7 @@ from onesixty.entrypoints.rest.problem_pages import problem_responses
 from onesixty.kit.problems import FieldError, Problem
 from onesixty.messages.types import Caller
 from onesixty.nodes.questions import Answers
-from onesixty.records import carriers
+from onesixty.records import carriers, esmes
 
 LIMIT_DEFAULT: Final = 100
 LIMIT_MOST: Final = 1000
@@ -129,10 +129,31 @@ async def trace_carrier(
         row = await carriers.find(connection, caller.account_id, name)
     if row is None:
         raise Problem("not_found", f"there is no carrier {name}")
-    return await answer("carrier", row["id"], query, caller, context)
+    return await _answer("carrier", row["id"], query, caller, context)
 
 
-async def answer(
+@router.get(
+    "/esmes/{system_id}/trace",
+    response_model=Trace,
+    summary="Trace an ESME",
+    responses=problem_responses("not_found", "invalid_request"),
+)
+async def trace_esme(
+    system_id: str, query: Annotated[TraceQuery, Query()], caller: Reader, context: Here
+) -> Response:
+    """The last 250 PDUs of each session that a customer has with us, in all processes.
+
+    And of the last four that are over, or whose bind was refused, in each process. Binds with a
+    name that is not on file belong to nobody: they are in the log only.
+    """
+    async with context.database.read() as connection:
+        row = await esmes.find(connection, caller.account_id, system_id)
+    if row is None:
+        raise Problem("not_found", f"there is no ESME {system_id}")
+    return await _answer("esme", row["id"], query, caller, context)
+
+
+async def _answer(
     of: str, number: int, query: TraceQuery, caller: Caller, context: Context
 ) -> Response:
     """The trace of a carrier or ESME by its number."""
