@@ -14,6 +14,19 @@ def test_send_follows_to_the_end(reach: dict[str, str]) -> None:
     assert [line.split()[1] for line in events] == ["queued", "sent", "delivered"]
 
 
+def test_send_takes_data_and_flash(reach: dict[str, str]) -> None:
+    """Binary data in hexadecimal digits, with its header; a flash message; wrong digits."""
+    send = ("send", "--to", "+14155550126", "--from", "ACME")
+    sent = onesixty(*send, "--data", "0102ff", "--udh", "0605040b8423f0", **reach)
+    assert "1 segment of BINARY" in sent.stdout, sent.stderr
+    shown = onesixty("messages", "show", sent.stdout.split()[0], **reach).stdout
+    assert "AQL/" in shown
+    assert "destination: 2948" in shown
+    assert onesixty(*send, "--flash", "now", **reach).returncode == 0
+    wrong = onesixty(*send, "--data", "xyz", **reach)
+    assert (wrong.returncode, "in pairs" in wrong.stderr) == (2, True)
+
+
 def test_send_fails_with_the_message(reach: dict[str, str]) -> None:
     """A message that does not arrive makes the exit code 1 and says why."""
     sent = onesixty("send", "--to", "+15005550103", "--from", "ACME", "Hello", **reach)

@@ -1,5 +1,6 @@
 """`onesixty send` and `onesixty messages`: through the HTTP API of a running server."""
 
+import base64
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 
@@ -8,7 +9,15 @@ from rich.status import Status as Spinner
 
 from onesixty.cli import client
 from onesixty.cli.client import Api
-from onesixty.cli.terminal import FAILED, out, print_table, run, run_until_interrupted
+from onesixty.cli.terminal import (
+    FAILED,
+    USAGE,
+    Failure,
+    out,
+    print_table,
+    run,
+    run_until_interrupted,
+)
 from onesixty.kit.clock import SystemClock
 
 send_app = typer.Typer(add_completion=False)
@@ -35,13 +44,25 @@ MessageId = Annotated[str, typer.Argument(metavar="ID", help="msg_...")]
 
 @send_app.command()
 def send(
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to send.")],
     to: Annotated[
         str, typer.Option(metavar="NUMBER", help="The recipient in E.164: +14155550123.")
     ],
+    text: Annotated[
+        str | None, typer.Argument(metavar="[TEXT]", help="What to send, unless there is --data.")
+    ] = None,
     sender: Annotated[
         str | None,
         typer.Option("--from", metavar="SENDER", help="A number, short code or up to 11 letters."),
+    ] = None,
+    flash: Annotated[
+        bool, typer.Option("--flash", help="Show it at once and store it nowhere.")
+    ] = False,
+    data: Annotated[
+        str | None, typer.Option(metavar="HEX", help="Binary data in hexadecimal digits.")
+    ] = None,
+    udh: Annotated[
+        str | None,
+        typer.Option(metavar="HEX", help="User data header, with its length octet."),
     ] = None,
     wait: Annotated[
         float, typer.Option(metavar="SECONDS", help="Follow it so long at most.")
@@ -50,7 +71,8 @@ def send(
     key: client.Key = None,
 ) -> None:
     """Send one message and follow it until its end; exits with 1 when it does not arrive."""
-    body = {"to": to, "body": text} | ({"from": sender} if sender else {})
+    given = {"body": text, "from": sender, "flash": flash, "data": _base64(data), "udh": udh}
+    body = {"to": to} | {name: value for name, value in given.items() if value}
     if run(_send(url, key, body, wait)) in BAD:
         raise typer.Exit(FAILED)
 
@@ -81,7 +103,7 @@ def list_messages(
                 m["from"],
                 m["to"],
                 m["carrier"],
-                _short(m["body"]),
+                _short(m["body"] or m.get("data", "")),
             )
             for m in run(work())
         ],
@@ -133,6 +155,13 @@ def tail(url: client.Url = client.URL, key: client.Key = None) -> None:
                 _print_event(event)
 
     run_until_interrupted(work())
+
+
+def _base64(digits: str | None) -> str | None:
+    try:
+        return digits and base64.b64encode(bytes.fromhex(digits)).decode()
+    except ValueError:
+        raise Failure(f"--data {digits}: write hexadecimal digits in pairs", USAGE) from None
 
 
 async def _send(url: str, key: str | None, body: dict[str, Any], wait_seconds: float) -> str:
