@@ -20,6 +20,7 @@ from onesixty.kit.loops import Gatherer
 from onesixty.messages import store
 from onesixty.messages.states import Status
 from onesixty.messages.types import Category, Direction, Encoding
+from onesixty.records.esme_numbers import EsmeNumbers
 from onesixty.records.snapshot import SnapshotKeeper
 from onesixty.smpp.data_coding import describe
 from onesixty.sms.alphabet import Encoding as Alphabet
@@ -90,9 +91,9 @@ _NEWS = """
 news AS (
     SELECT * FROM unnest($1::int[], $2::uuid[], $3::uuid[], $4::smallint[], $5::smallint[],
         $6::int[], $7::text[], $8::text[], $9::text[], $10::text[], $11::jsonb[],
-        $12::timestamptz[])
+        $12::timestamptz[], $13::int[])
     AS news(account_id, id, event_id, encoding, segments, carrier_id, sender, recipient, body,
-        error_code, form, at)
+        error_code, form, at, esme)
 )"""
 _ERROR_DETAIL = "CASE WHEN news.error_code IS NOT NULL THEN 'some parts never came' END"
 INSERT: Final = f"""
@@ -106,7 +107,7 @@ WITH {_NEWS}, stored AS (
     FROM news
 ), noted AS (
     SELECT account_id, event_id, {Status.RECEIVED} AS type, 1 AS sequence, id, false AS callback,
-        NULL::int AS esme, at
+        esme, at
     FROM news
 ), {_TOLD}"""
 # Parts that came after their message was shown.
@@ -116,7 +117,7 @@ WITH {_NEWS}, noted AS (
         error_detail = {_ERROR_DETAIL}, sequence = m.sequence + 1
     FROM news WHERE m.account_id = news.account_id AND m.id = news.id
     RETURNING m.account_id, news.event_id, {Status.RECEIVED} AS type, m.sequence, m.id,
-        false AS callback, NULL::int AS esme, news.at
+        false AS callback, news.esme, news.at
 ), {_TOLD}"""
 
 # Carrier, sender, recipient, encoding, reference, its bits, number of parts.
@@ -167,6 +168,7 @@ class InboundReceiver:
     ) -> None:
         self._database, self._clock, self._keeper = database, clock, keeper
         self._parts_wait = parts_wait
+        self._esmes, self._numbers = keeper.book.esmes, EsmeNumbers(keeper.book.esmes.values())
         self.wake_webhooks: Callable[[], None] = lambda: None
         self.gatherer: Gatherer[Inbound] = Gatherer(
             "inbound", self._write, clock, batch_max=BATCH_MOST, inbox_max=INBOX_MOST
@@ -279,7 +281,16 @@ class InboundReceiver:
             int(_ENCODINGS.get(first.encoding, Encoding.UCS2)), first.total, *between,
             assembled.text.replace("\0", ""), "parts_missing" if assembled.missing else None,
             form.to_json() if form else None, now,
+            self._esme(carrier.account_id, between[2]),
         )  # fmt: skip
+
+    def _esme(self, account_id: int, recipient: str) -> int | None:
+        """The ESME that gets what comes for a number, as the outbox has it, or None."""
+        esmes = self._keeper.book.esmes
+        if esmes is not self._esmes:
+            self._esmes, self._numbers = esmes, EsmeNumbers(esmes.values())
+        number = self._numbers.receiver(account_id, recipient)
+        return None if number is None else -number
 
 
 def _form(beside: Form, fragments: Sequence[Fragment], assembled: Assembled) -> Form | None:
@@ -347,7 +358,7 @@ async def _find(tx: Connection, keys: Sequence[tuple[Any, ...]]) -> list[_Group]
 async def _tell(tx: Connection, statement: str, rows: Iterable[tuple[Any, ...] | None]) -> int:
     """Write messages with their events; how many outbox rows that made."""
     known = [row for row in rows if row is not None]
-    hooked: int = await tx.fetchval(statement, *columns(known, 12)) if known else 0
+    hooked: int = await tx.fetchval(statement, *columns(known, 13)) if known else 0
     return hooked
 
 
