@@ -24,9 +24,9 @@ serve: .venv/.synced ## Run the platform on its embedded PostgreSQL
 	@$(BIN)/onesixty serve $(ARGS)
 
 # By file: a file's tests share the server that its fixtures start. In the order of the tree: xdist would
-# begin with the files of many tests and end with the few that take longest, on one worker.
+# begin with the files of many tests and end with the few that take longest. Four on two cores: most wait.
 test: .venv/.synced ## Run all tests; ARGS="tests/sms -k gsm" for some
-	@$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
+	@$(BIN)/pytest -n 4 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 check: .venv/.synced ## Check style, types and import rules
 	@$(BIN)/ruff check
