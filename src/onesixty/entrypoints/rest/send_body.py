@@ -29,7 +29,6 @@ from onesixty.sms.form import FLASH, SILENT, Form, for_ports
 
 BATCH_MOST: Final = 10_000
 METADATA_MOST_BYTES: Final = 4096
-DATA_MOST_BYTES: Final = 255 * 134  # in the most parts that there may be
 _NO_JSON: Final = (b"NaN", b"Infinity")
 _NUL: Final = b"\\u0000"  # raw control characters are no JSON
 _CATEGORIES: Final = {category.name.lower(): category for category in Category}
@@ -125,13 +124,11 @@ class SharedFields(_Strict):
     )
     data: Base64 | None = Field(
         None,
-        max_length=DATA_MOST_BYTES,
         description="Binary data instead of `body`, as base64.",
         examples=["AQIDBA=="],
     )
     udh: Hexadecimal | None = Field(
         None,
-        max_length=140,
         description="A user data header of your own in hexadecimal digits, with its length octet.",
         examples=["060504158a0000"],
     )
