@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from onesixty.features.webhooks.client import IDLE_SECONDS, Client, Place
+from onesixty.features.webhooks.connection import Answer
 from onesixty.kit.clock import ManualClock
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -59,6 +60,14 @@ def answering(*pieces: bytes, count: int = 1) -> Talk:
     return talk
 
 
+async def post(client: Client, place: Place, headers: bytes, body: bytes) -> Answer:
+    """The answer to a POST."""
+    told: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    client.post(place, headers, body, told.set_result)
+    async with asyncio.timeout(20):
+        return await told
+
+
 @pytest.fixture
 async def client(clock: ManualClock) -> AsyncIterator[Client]:
     """A client that may call this machine."""
@@ -92,7 +101,7 @@ async def client(clock: ManualClock) -> AsyncIterator[Client]:
 async def test_answers(client: Client, pieces: tuple[bytes, ...], status: int, text: str) -> None:
     """Answers are understood however they are cut, framed or ended; long ones are cut off."""
     async with serving(answering(*pieces)) as url:
-        answer = await client.post(Place.of(url), b"", b"{}")
+        answer = await post(client, Place.of(url), b"", b"{}")
     assert (answer.status, answer.text, answer.error) == (status, text, None)
 
 
@@ -109,7 +118,7 @@ async def test_answers(client: Client, pieces: tuple[bytes, ...], status: int, t
 async def test_what_is_no_answer(client: Client, pieces: tuple[bytes, ...], error: str) -> None:
     """Anything else is an error in words, never an exception."""
     async with serving(answering(*pieces)) as url:
-        answer = await client.post(Place.of(url), b"", b"{}")
+        answer = await post(client, Place.of(url), b"", b"{}")
     assert answer.status is None
     assert error in (answer.error or "")
 
@@ -123,7 +132,7 @@ async def test_requests_are_whole(client: Client) -> None:
         writer.write(OK)
 
     async with serving(talk) as url:
-        await client.post(Place.of(f"{url}/a b/ü?q=é&x=%20#part"), b"X-Mine: 1\r\n", b'{"a":1}')
+        await post(client, Place.of(f"{url}/a b/ü?q=é&x=%20#part"), b"X-Mine: 1\r\n", b'{"a":1}')
         authority = url.removeprefix("http://")
     (head, body), *_ = seen
     lines = head.decode().split("\r\n")
@@ -144,7 +153,7 @@ async def test_connections_are_kept(client: Client) -> None:
     async with serving(talk) as url:
         place = Place.of(url)
         for _ in range(6):
-            assert (await client.post(place, b"", b"{}")).status == 200
+            assert (await post(client, place, b"", b"{}")).status == 200
     assert len(opened) == 2
 
 
@@ -160,8 +169,8 @@ async def test_a_kept_connection_that_closes_is_replaced(client: Client) -> None
 
     async with serving(talk) as url:
         place = Place.of(url)
-        assert (await client.post(place, b"", b"{}")).status == 200
-        assert (await client.post(place, b"", b"{}")).status == 200
+        assert (await post(client, place, b"", b"{}")).status == 200
+        assert (await post(client, place, b"", b"{}")).status == 200
     assert len(opened) == 2
 
 
@@ -169,8 +178,8 @@ async def test_unasked_octets_end_a_connection(client: Client) -> None:
     """Two answers to one request are not taken for the answer to the next."""
     async with serving(answering(OK + OK.replace(b"200", b"500"), count=2)) as url:
         place = Place.of(url)
-        assert (await client.post(place, b"", b"{}")).status == 200
-        assert (await client.post(place, b"", b"{}")).status == 200
+        assert (await post(client, place, b"", b"{}")).status == 200
+        assert (await post(client, place, b"", b"{}")).status == 200
 
 
 async def test_idle_connections_are_closed(client: Client, clock: ManualClock) -> None:
@@ -183,7 +192,7 @@ async def test_idle_connections_are_closed(client: Client, clock: ManualClock) -
         ended.set()
 
     async with serving(talk) as url:
-        await client.post(Place.of(url), b"", b"{}")
+        await post(client, Place.of(url), b"", b"{}")
         client.close_idle()
         assert not ended.is_set()
         await clock.advance(IDLE_SECONDS)
@@ -192,13 +201,62 @@ async def test_idle_connections_are_closed(client: Client, clock: ManualClock) -
             await ended.wait()
 
 
+async def test_each_call_has_its_time(clock: ManualClock) -> None:
+    """Whoever hangs is given up, also later on; its connection is not used again."""
+    client = Client(clock, allow_private=True, seconds=0.2)
+    opened = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        opened.append(writer)
+        head, _ = await request_of(reader)
+        if b"/hang" in head:
+            await reader.read()
+        writer.write(OK)
+        await reader.read()
+
+    async with serving(talk) as url:
+        hanging, well = Place.of(f"{url}/hang"), Place.of(f"{url}/well")
+        for _ in range(2):
+            answers = await asyncio.gather(
+                *(post(client, place, b"", b"{}") for place in (hanging, well, hanging))
+            )
+            assert [one.status for one in answers] == [None, 200, None]
+            assert answers[0].error == answers[2].error == "no answer within 0.2 s"
+        assert len(opened) == 5, "one was kept"
+        await client.close()
+
+
+async def test_a_closed_client_is_silent(client: Client) -> None:
+    """Nobody is told anything after the end, and nothing is sent."""
+    opened: list[asyncio.StreamWriter] = []
+    told: list[Answer] = []
+    asked, ended = asyncio.Event(), asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        opened.append(writer)
+        await request_of(reader)
+        asked.set()
+        await reader.read()
+        ended.set()
+
+    async with serving(talk) as url:
+        client.post(Place.of(url), b"", b"{}", told.append)
+        async with asyncio.timeout(5):
+            await asked.wait()
+        await client.close()
+        client.post(Place.of(url), b"", b"{}", told.append)
+        async with asyncio.timeout(5):
+            await ended.wait()
+    assert (told, len(opened)) == ([], 1)
+
+
 async def test_nobody_listens(client: Client) -> None:
     """A refused connection and an unknown name are errors in words."""
     async with serving(answering(OK)) as url:
         pass
-    answer = await client.post(Place.of(url), b"", b"{}")
+    answer = await post(client, Place.of(url), b"", b"{}")
     assert "cannot connect" in (answer.error or "")
-    answer = await client.post(Place.of("http://no-such-host.invalid/"), b"", b"{}")
+    answer = await post(client, Place.of("http://no-such-host.invalid/"), b"", b"{}")
     assert "cannot connect" in (answer.error or "")
 
 
@@ -211,7 +269,7 @@ async def test_tls(clock: ManualClock, tmp_path: Path) -> None:
     async with serving(answering(OK), offered) as url:
         for tls, status in ((None, None), (trusting, 200)):
             client = Client(clock, allow_private=True, seconds=5, tls=tls)
-            answer = await client.post(Place.of(url), b"", b"{}")
+            answer = await post(client, Place.of(url), b"", b"{}")
             assert answer.status == status
             assert status or "TLS failed" in (answer.error or "")
             await client.close()

@@ -7,6 +7,7 @@ Measured on one core: 29 µs of processor time a call here, 160 to 225 µs with 
 import asyncio
 import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -35,6 +36,7 @@ class Place:
     port: int
     tls: bool
     head: bytes  # request line and the headers that never change, each with its CRLF
+    key: _Key  # what it shares connections with
 
     @classmethod
     def of(cls, url: str) -> "Place":
@@ -59,11 +61,25 @@ class Place:
             "Content-Type: application/json",
             "",
         )
-        return cls(host, parts.port or (443 if tls else 80), tls, "\r\n".join(lines).encode())
+        port = parts.port or (443 if tls else 80)
+        return cls(host, port, tls, "\r\n".join(lines).encode(), (host, port, tls))
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A request on its way, and who waits for its answer."""
+
+    place: Place
+    request: bytes
+    told: Callable[[Answer], None]
 
 
 class Client:
-    """Keeps connections to many hosts. Never raises for what the far side or the network does."""
+    """Keeps connections to many hosts. Never raises for what the far side or the network does.
+
+    A call over a kept connection takes no task and no timer of its own: one timer looks whether the
+    oldest call is late.
+    """
 
     def __init__(
         self,
@@ -77,26 +93,25 @@ class Client:
         self._resolver: AbstractResolver = ThreadedResolver() if allow_private else PublicResolver()
         self._names: dict[str, tuple[float, asyncio.Task[list[ResolveResult]]]] = {}
         self._idle: dict[_Key, list[Connection]] = {}
+        self._asking: dict[Connection, None] = {}  # in the order in which they were asked
+        self._connecting: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
 
-    async def post(self, place: Place, headers: bytes, body: bytes) -> Answer:
-        """POST a body. `headers` are lines with their CRLF; Content-Length is added here."""
+    def post(
+        self, place: Place, headers: bytes, body: bytes, told: Callable[[Answer], None]
+    ) -> None:
+        """POST a body; `told` gets the answer, after this returned.
+
+        `headers` are lines with their CRLF; Content-Length is added here. A closed client sends
+        nothing and tells nobody.
+        """
         request = b"%b%bContent-Length: %d\r\n\r\n%b" % (place.head, headers, len(body), body)
-        key = (place.host, place.port, place.tls)
-        try:
-            if kept := self._idle.get(key):
-                try:
-                    return await self._ask(key, kept.pop(), request)
-                except StaleError:
-                    pass  # closed in the moment that it was used, and nothing answered: ask anew
-            return await self._ask(key, await self._connect(place), request)
-        except ForbiddenAddressError as error:
-            return Answer(None, error=f"refused: {error}")
-        except ssl.SSLError as error:
-            return Answer(None, error=f"TLS failed: {error.reason or error}")
-        except OSError as error:
-            return Answer(None, error=f"cannot connect: {error.strerror or error}")
-        except (BrokenError, UnicodeError) as error:
-            return Answer(None, error=str(error))
+        call = _Call(place, request, told)
+        if kept := self._idle.get(place.key):
+            self._ask(kept.pop(), call)
+        else:
+            self._connect_for(call)
 
     def close_idle(self) -> None:
         """Close connections that were not used for IDLE_SECONDS; call it now and then."""
@@ -108,25 +123,84 @@ class Client:
                 del self._idle[key]
 
     async def close(self) -> None:
-        """Close every idle connection."""
-        for connection in [one for connections in self._idle.values() for one in connections]:
+        """Close every connection. Who waits for an answer is told nothing more."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        idle = [one for connections in self._idle.values() for one in connections]
+        for connection in [*idle, *self._asking]:
             connection.close()
         self._idle.clear()
+        self._asking.clear()
+        for task in self._connecting:
+            task.cancel()
+        await asyncio.gather(*self._connecting, return_exceptions=True)
         await self._resolver.close()
 
-    async def _ask(self, key: _Key, connection: Connection, request: bytes) -> Answer:
-        try:
-            answer = await connection.ask(request, self._seconds)
-        except BaseException:
-            connection.close()
-            raise
-        kept = self._idle.setdefault(key, [])
+    def answered(self, connection: Connection, answer: Answer) -> None:
+        """A connection has its answer."""
+        self._asking.pop(connection, None)
+        call: _Call = connection.call
+        kept = self._idle.get(call.place.key)
+        if kept is None:
+            kept = self._idle[call.place.key] = []
         if connection.reusable and len(kept) < IDLE_MOST:
             connection.used_at, connection.home = self._clock.monotonic(), kept
             kept.append(connection)
         else:
             connection.close()
-        return answer
+        call.told(answer)
+
+    def failed(self, connection: Connection, error: BrokenError) -> None:
+        """A connection has no answer and will not have one."""
+        self._asking.pop(connection, None)
+        connection.close()
+        if isinstance(error, StaleError):
+            # Closed in the moment that it was used, and nothing was answered: ask anew.
+            self._connect_for(connection.call)
+        else:
+            connection.call.told(Answer(None, error=str(error)))
+
+    def _ask(self, connection: Connection, call: _Call) -> None:
+        loop = asyncio.get_running_loop()
+        connection.call, connection.home = call, None
+        connection.late_at = loop.time() + self._seconds
+        self._asking[connection] = None
+        if self._timer is None:
+            self._timer = loop.call_at(connection.late_at, self._end_late)
+        connection.ask(call.request)
+
+    def _end_late(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = None
+        while self._asking:
+            oldest = next(iter(self._asking))
+            if oldest.late_at > loop.time():
+                self._timer = loop.call_at(oldest.late_at, self._end_late)
+                return
+            oldest.give_up(f"no answer within {self._seconds:g} s")
+
+    def _connect_for(self, call: _Call) -> None:
+        if not self._closed:
+            task = asyncio.create_task(self._connect_and_ask(call))
+            self._connecting.add(task)
+            task.add_done_callback(self._connecting.discard)
+
+    async def _connect_and_ask(self, call: _Call) -> None:
+        try:
+            connection = await self._connect(call.place)
+        except ForbiddenAddressError as error:
+            answer = Answer(None, error=f"refused: {error}")
+        except ssl.SSLError as error:
+            answer = Answer(None, error=f"TLS failed: {error.reason or error}")
+        except OSError as error:
+            answer = Answer(None, error=f"cannot connect: {error.strerror or error}")
+        except UnicodeError as error:
+            answer = Answer(None, error=str(error))
+        else:
+            self._ask(connection, call)
+            return
+        call.told(answer)
 
     async def _connect(self, place: Place) -> Connection:
         found = await self._resolve(place.host, place.port)
@@ -147,7 +221,7 @@ class Client:
         if place.tls and self._tls is None:
             self._tls = ssl.create_default_context()
         _, connection = await asyncio.get_running_loop().create_connection(
-            Connection,
+            lambda: Connection(self),
             entry["host"],
             place.port,
             ssl=self._tls if place.tls else None,

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import httptools
 
@@ -28,42 +28,51 @@ class StaleError(BrokenError):
     """A kept connection ended before the first octet of an answer."""
 
 
-class Connection(asyncio.Protocol):
-    """Call `ask` and `close`; the other methods are called by the event loop and by the parser."""
+class Asker(Protocol):
+    """Who asks over connections, and is told how each request ended."""
 
-    def __init__(self) -> None:
-        self.used_at = 0.0
+    def answered(self, connection: "Connection", answer: Answer) -> None:
+        """The answer is there; the connection may be `reusable`."""
+
+    def failed(self, connection: "Connection", error: BrokenError) -> None:
+        """There will be none, and the connection is of no more use."""
+
+
+class Connection(asyncio.Protocol):
+    """Call `ask`, `give_up` and `close`; the rest is called by the event loop and by the parser.
+
+    It tells its asker by a call: a task or a future for each request would cost more than all else.
+    """
+
+    def __init__(self, asker: Asker) -> None:
+        self.call: Any = None  # what it is asked just now, and the next two: kept by its asker
+        self.late_at = self.used_at = 0.0
         self.home: list[Connection] | None = None  # the list of idle connections that it is in
         self.reusable = False
+        self._asker = asker
         self._transport: Any = None
         self._parser: Any = None
-        self._waiter: asyncio.Future[Answer] | None = None
+        self._asking = self._whole = False
         self._asked = self._status = self._received = 0
         self._text = b""
         self._retry_after: str | None = None
 
-    async def ask(self, request: bytes, seconds: float) -> Answer:
-        """Send a request and wait that long for its answer; raises BrokenError or StaleError."""
-        if self._transport.is_closing():
-            raise StaleError("the connection was closed before the request was sent")
+    def ask(self, request: bytes) -> None:
+        """Send a request. Its asker is told how it ends, never before this returns."""
         self._status, self._received, self._text, self._retry_after = 0, 0, b"", None
+        self._asking, self._whole = True, False
         self._asked += 1
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[Answer] = loop.create_future()
-        self._waiter = waiter
-        # A timer of the loop costs a third of what asyncio.timeout does.
-        timer = loop.call_later(seconds, self._fail, BrokenError(f"no answer within {seconds:g} s"))
         self._transport.write(request)
-        try:
-            return await waiter
-        finally:
-            timer.cancel()
+
+    def give_up(self, why: str) -> None:
+        """Wait no longer for the answer."""
+        self._fail(BrokenError(why))
 
     def close(self) -> None:
-        """End it at once, and leave the list of idle ones."""
+        """End it at once, and leave the list of idle ones; its asker is told nothing more."""
         if self.home is not None and self in self.home:
             self.home.remove(self)
-        self._waiter = None
+        self._asking = False
         if self._transport is not None:
             self._transport.abort()
 
@@ -84,56 +93,63 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Octets of an answer."""
-        if self._waiter is None:  # unasked, such as a 408 before an idle connection is closed
+        if not self._asking:  # unasked, such as a 408 before an idle connection is closed
             self.close()
             return
         self._received += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._fail(BrokenError("the answer is not HTTP/1.1"))
-            self.close()
+            if self._whole:
+                self._finish(reusable=False)
+            else:
+                self._fail(BrokenError("the answer is not HTTP/1.1"))
             return
-        if self._received > ANSWER_MOST:
+        if self._whole:
+            self._finish(reusable=self.reusable)
+        elif self._received > ANSWER_MOST:
             if self._status >= 200:
                 self._finish(reusable=False)
-            self._fail(BrokenError("the headers of the answer are too long"))
-            self.close()
+            else:
+                self._fail(BrokenError("the headers of the answer are too long"))
 
     def on_message_begin(self) -> None:
         """An answer begins. A second one to the same request makes the connection useless."""
-        if self._waiter is None:
+        if self._whole:
             self.reusable = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header."""
-        if len(name) == 11 and name.lower() == b"retry-after":
+        if len(name) == 11 and not self._whole and name.lower() == b"retry-after":
             self._retry_after = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         """The status is known."""
-        self._status = self._parser.get_status_code()
+        if not self._whole:
+            self._status = self._parser.get_status_code()
 
     def on_body(self, data: bytes) -> None:
         """A piece of the body."""
-        if len(self._text) < TEXT_MOST:
+        if len(self._text) < TEXT_MOST and not self._whole:
             self._text += data[: TEXT_MOST - len(self._text)]
 
     def on_message_complete(self) -> None:
         """The answer is whole. Interim answers (1xx) are passed over."""
+        if self._whole:
+            return
         if self._status >= 200:
-            self._finish(reusable=self._parser.should_keep_alive())
+            # What came with it, if anything, is looked at before anyone asks again.
+            self._whole, self.reusable = True, self._parser.should_keep_alive()
         else:
             self._status, self._text = 0, b""
 
     def _finish(self, *, reusable: bool) -> None:
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            self.reusable = reusable
+        if self._asking:
+            self._asking, self.reusable = False, reusable
             text = self._text.decode("utf-8", "replace")
-            waiter.set_result(Answer(self._status, text, self._retry_after))
+            self._asker.answered(self, Answer(self._status, text, self._retry_after))
 
-    def _fail(self, error: Exception) -> None:
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_exception(error)
+    def _fail(self, error: BrokenError) -> None:
+        if self._asking:
+            self._asking = False
+            self._asker.failed(self, error)

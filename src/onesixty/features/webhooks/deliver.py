@@ -5,10 +5,12 @@ and the event is sent again under the same `webhook-id`.
 """
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -48,6 +50,17 @@ class DeliverOptions:
     lease_seconds: float = 60.0  # a claimed row that nothing was heard of comes due again
 
 
+@dataclass(slots=True)
+class _Call:
+    """A claimed row on its way to where it goes."""
+
+    row: Any
+    destination: Destination
+    target: Target
+    was_failing: bool
+    began: float = 0.0
+
+
 class Deliverer:
     """Empties the outbox. `start` it, then `wake` it after every commit that wrote outbox rows."""
 
@@ -67,7 +80,9 @@ class Deliverer:
         )
         self._destinations = Destinations(sealer)
         self._targets = Targets(options.in_flight, options.in_flight_per_endpoint)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._calls = 0  # begun, and not over
+        self._none_left = asyncio.Event()
+        self._none_left.set()
         self._full = False  # the last claim took all that it might
         self._served = CALLBACKS  # the last to get a share of it; the next claim begins after it
         self._housekeeping_at = clock.monotonic()
@@ -95,23 +110,20 @@ class Deliverer:
         The rest comes due again.
         """
         await self.loop.stop()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=drain_seconds)
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(drain_seconds):
+                await self._none_left.wait()
+        await self._client.close()
         try:
             async with asyncio.timeout(drain_seconds):
                 await self.settling.caught_up()
         except TimeoutError:
             _log.warning("webhooks.unsettled", deliveries=len(self.settling))
         await self.settling.stop()
-        await self._client.close()
 
     async def quiet(self) -> None:
         """Wait until every call that was begun has ended and is written."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._none_left.wait()
         await self.settling.caught_up()
 
     async def run_once(self) -> bool:
@@ -161,6 +173,7 @@ class Deliverer:
         due again.
         """
         put_back = []
+        loop = asyncio.get_running_loop()
         for row in rows:
             if row["endpoint_id"] == CALLBACKS:
                 if not row["callback_url"]:
@@ -180,9 +193,12 @@ class Deliverer:
                 self._drop(row, "its event is no longer kept", now)
                 continue
             self._targets.began(target)
-            task = asyncio.create_task(self._deliver(row, destination, target))
-            self._tasks.add(task)
-            task.add_done_callback(self._ended)
+            self._calls += 1
+            # One by one by the event loop: a bug in one holds no other up.
+            call = _Call(row, destination, target, target.failures > 0)
+            loop.call_soon(self._begin, call)
+        if self._calls:
+            self._none_left.clear()
         return put_back
 
     def _drop(self, row: Any, why: str, now: datetime) -> None:
@@ -194,23 +210,35 @@ class Deliverer:
         place = destination.place
         return destination, self._targets.host(f"{place.host}:{place.port}" if place else "")
 
-    async def _deliver(self, row: Any, destination: Destination, target: Target) -> None:
-        was_failing, began = target.failures > 0, self._clock.monotonic()
+    def _begin(self, call: _Call) -> None:
+        call.began = self._clock.monotonic()
+        place = call.destination.place
+        if place is None:
+            self._answered(call, Answer(None, error=call.destination.error))
+            return
         try:
-            answer = await self._call(row, destination)
-            self._note(row, destination, target, answer, self._clock.monotonic() - began)
-        finally:
-            room = self._targets.ended(target, self._clock.now(), was_failing=was_failing)
-            if room or (self._full and self._targets.free() * 4 >= self._options.in_flight):
-                self.loop.wake()
+            body = attempts.body_of(call.row, self._keeper.book)
+            identifier = ids.to_text("evt", call.row["event_id"])
+            lines = headers(call.destination, identifier, self._clock.now(), body)
+        except BaseException:
+            self._over(call)  # its lease runs out
+            raise
+        self._client.post(place, lines, body, partial(self._answered, call))
 
-    async def _call(self, row: Any, destination: Destination) -> Answer:
-        if destination.place is None:
-            return Answer(None, error=destination.error)
-        body = attempts.body_of(row, self._keeper.book)
-        identifier = ids.to_text("evt", row["event_id"])
-        lines = headers(destination, identifier, self._clock.now(), body)
-        return await self._client.post(destination.place, lines, body)
+    def _answered(self, call: _Call, answer: Answer) -> None:
+        try:
+            took = self._clock.monotonic() - call.began
+            self._note(call.row, call.destination, call.target, answer, took)
+        finally:
+            self._over(call)
+
+    def _over(self, call: _Call) -> None:
+        self._calls -= 1
+        if not self._calls:
+            self._none_left.set()
+        room = self._targets.ended(call.target, self._clock.now(), was_failing=call.was_failing)
+        if room or (self._full and self._targets.free() * 4 >= self._options.in_flight):
+            self.loop.wake()
 
     def _note(
         self, row: Any, destination: Destination, target: Target, answer: Answer, took: float
@@ -223,11 +251,6 @@ class Deliverer:
         self.settling.put(
             attempts.judge(row, destination.url, answer, took=took, now=now, chance=self._chance)
         )
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            _log.error("webhooks.bug", error=repr(error), exc_info=error)  # its lease runs out
 
     async def _settle(self, batch: list[Delivery]) -> None:
         now = self._clock.now()
