@@ -50,6 +50,11 @@ class Live:
 
         await until(is_up)
 
+    async def esme(self, system_id: str, password: str, **settings: Any) -> None:
+        """Let a customer bind; wait until the server knows it."""
+        body = {"system_id": system_id, "password": password} | settings
+        await self.ask("POST", "/v1/esmes", body)
+
     async def send(self, bodies: Sequence[dict[str, Any]]) -> list[str]:
         """Send them as one batch, of which none may be refused; their ids."""
         answer = await self.ask("POST", "/v1/messages/batch", {"messages": bodies})
@@ -67,12 +72,12 @@ class Live:
             found += page["data"]
         return found[::-1]
 
-    async def settled(self, count: int) -> list[dict[str, Any]]:
-        """All outbound messages once there are so many, each in its final status."""
+    async def settled(self, least: int) -> list[dict[str, Any]]:
+        """All outbound messages once there are at least so many, each in its final status."""
 
         async def are_they() -> bool:
             found[:] = await self.messages("outbound")
-            return len(found) == count and all(one["status"] in _FINAL for one in found)
+            return len(found) >= least and all(one["status"] in _FINAL for one in found)
 
         found: list[dict[str, Any]] = []
         await until(are_they)

@@ -86,6 +86,11 @@ class Script:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps({"act": act, **order}).encode() + b"\n")
 
+    async def drained(self) -> None:
+        """Return once the script has taken what it was told."""
+        assert self._process.stdin is not None
+        await self._process.stdin.drain()
+
     async def _read(self) -> Told:
         assert self._process.stdout is not None
         line = await self._process.stdout.readline()

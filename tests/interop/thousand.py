@@ -11,10 +11,12 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-from . import carrier_side
+from . import carrier_side, customer_side, kannel_side
 
 RUNS: Final[dict[str, Callable[[int], Coroutine[Any, Any, list[str]]]]] = {
     "npm_smsc": carrier_side.npm_smsc,
+    "npm_esme": customer_side.npm_esme,
+    "kannel_esme": kannel_side.kannel_esme,
 }
 _SHOWN: Final = 10
 
