@@ -34,6 +34,7 @@ _FAILURES: Final = (Status.UNDELIVERED, Status.FAILED, Status.EXPIRED)
 _CLASSES: Final = {Encoding.GSM7: 0x10, Encoding.UCS2: 0x18, Encoding.BINARY: 0xF4}
 _PLAIN: Final = Form()
 _SMPP_ERROR: Final = 7  # type of network_error_code (SMPP 5.0, 4.8.4.42)
+_TLV_MOST: Final = 0xFFFF
 _SHORT_CODE_MOST: Final = 8  # digits
 
 
@@ -98,9 +99,8 @@ def _error(notice: ReceiptNotice) -> int | str:
     code = notice.carrier_code
     if code is None or notice.status not in _FAILURES:
         return 0
-    if notice.status is Status.FAILED and (status := _status(code)) is not None:
-        return f"{_SMPP_ERROR}:{status}"
-    return code
+    status = _status(code) if notice.status is Status.FAILED else None
+    return code if status is None or status > _TLV_MOST else f"{_SMPP_ERROR}:{status}"
 
 
 def _status(name: str) -> int | None:
