@@ -24,6 +24,7 @@ from onesixty.entrypoints.rest import (
     lookup,
     problem_pages,
     routes,
+    smpp,
 )
 from onesixty.entrypoints.rest.context import Context
 from onesixty.entrypoints.rest.server import Server
@@ -34,7 +35,7 @@ from onesixty.storage.database import Database
 
 from .door import Door, listening
 
-RESOURCES = (carriers, routes, access, lookup, health, problem_pages)
+RESOURCES = (carriers, routes, smpp, access, lookup, health, problem_pages)
 
 
 @pytest.fixture(scope="package")
@@ -54,7 +55,9 @@ async def records(shared_url: str) -> AsyncIterator[Database]:
     """A pool on the shared database, without accounts."""
     database = await Database.open(shared_url, connections=2)
     async with database.write() as tx:
-        for table in ("limits", "routes", "carriers", "api_keys", "idempotency_keys", "accounts"):
+        for table in (
+            "limits", "routes", "carriers", "esmes", "api_keys", "idempotency_keys", "accounts",
+        ):  # fmt: skip
             await tx.execute(f"DELETE FROM {table}")
     yield database
     await database.close()
