@@ -1,11 +1,16 @@
 """Binary, ported, flash and silent messages over HTTP: asked for, refused, shown."""
 
+import re
+from pathlib import Path
 from typing import Any
+
+import orjson
 
 from messages.walk import NUMBER, Walk
 
 from .door import Door
 
+GUIDE = (Path(__file__).parents[3] / "docs" / "guide" / "binary.md").read_text()
 SEND = "/v1/messages"
 PREVIEW = "/v1/messages/preview"
 BATCH = "/v1/messages/batch"
@@ -81,6 +86,15 @@ async def test_good_forms(sending: Door, walk: Walk) -> None:
     forms = [one.form for one in walk.carrier.unanswered()]
     assert len(forms) == len(GOOD)
     assert forms[-1] is None
+
+
+async def test_commands_of_the_guide_work(sending: Door) -> None:
+    """Every message of the guide is taken."""
+    bodies = [orjson.loads(body) for body in re.findall(r"--json '(.+)'$", GUIDE, re.MULTILINE)]
+    assert len(bodies) == 4
+    for body in bodies:
+        answer = await sending.ask("POST", SEND, body | {"to": NUMBER})
+        assert answer.status == 202, answer
 
 
 async def test_wrong_forms(sending: Door, walk: Walk) -> None:
