@@ -86,6 +86,16 @@ async def test_following(smsc: Smsc, reach: dict[str, str]) -> None:
     assert await following.wait() == 0
 
 
+async def test_a_carrier_on_file_can_be_probed(smsc: Smsc, reach: dict[str, str]) -> None:
+    """Its settings come from the server, the password does not; its own bind is left alone."""
+    environment = reach | {"ONESIXTY_SMPP_PASSWORD": "secret"}
+    done = await run("smpp", "probe", "traced", **environment)
+    assert done.returncode == 0, done.stdout
+    assert "transceiver 3.4  accepted in" in done.stdout
+    sandbox = await run("smpp", "send", "--carrier", "sandbox", "--to", "1", "x", **environment)
+    assert "sandbox is a carrier of the kind loopback" in sandbox.stderr
+
+
 def test_wrong_use_is_said(reach: dict[str, str]) -> None:
     """Neither carrier nor customer, and a carrier that is not there."""
     for arguments, told in (

@@ -2,7 +2,7 @@
 
 import typer
 
-from onesixty.cli.smpp import decode, trace
+from onesixty.cli.smpp import decode, probe, send, trace
 
 app = typer.Typer(
     add_completion=False,
@@ -11,6 +11,8 @@ app = typer.Typer(
 )
 app.add_typer(decode.app)
 app.add_typer(trace.app)
+app.add_typer(probe.app)
+app.add_typer(send.app)
 
 
 @app.callback()

@@ -13,8 +13,10 @@ _SESSION_WIDTH: Final = 17
 
 def print_line(entry: dict[str, Any]) -> None:
     """Print what happened: when, in which session, which way, what."""
-    session = f"{entry['process']}/{entry['session']}"
-    head = f"{entry['time'][11:26]}  {session:<{_SESSION_WIDTH}} "
+    head = f"{entry['time'][11:26]} "
+    if entry["session"]:
+        session = f"{entry['process']}/{entry['session']}"
+        head += f" {session:<{_SESSION_WIDTH}} "
     if entry["kind"] not in _ARROWS:
         out.print(Text(f"{head} --  {entry['kind']}: {_ends(entry)}", style="dim"))
         return
