@@ -42,6 +42,30 @@ async def test_write_rolls_back_when_it_raises(database: Database) -> None:
     assert await names(database) is None
 
 
+async def test_a_connection_that_takes_no_writes_is_not_kept(url: str) -> None:
+    """Sessions opened while the server took no writes do not outlive that: the next ones write."""
+    admin = await asyncpg.connect(url)
+    name = await admin.fetchval("SELECT quote_ident(current_database())")
+    await admin.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    pool = await Database.open(url, connections=1)
+    await admin.execute("SET default_transaction_read_only = off")
+    await admin.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    await admin.close()
+    try:
+        with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+            await pool.fetch(WRITE, "refused")
+        await pool.fetch(WRITE, "taken")
+        async with pool.write() as tx:
+            await tx.execute("SET default_transaction_read_only = on")
+        with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+            async with pool.write() as tx:
+                await tx.execute(WRITE, "refused")
+        async with pool.write() as tx:
+            await tx.execute(WRITE, "taken")
+    finally:
+        await pool.close()
+
+
 async def test_write_rolls_back_when_it_is_cancelled(database: Database) -> None:
     """A task that is ended in the middle leaves nothing behind and its connection is free."""
     begun = asyncio.Event()

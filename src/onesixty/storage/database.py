@@ -95,8 +95,13 @@ class Database:
     @contextlib.asynccontextmanager
     async def write(self) -> AsyncIterator[Connection]:
         """A transaction: committed at the end of the block, rolled back when it raises."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            yield cast("Connection", connection)
+        async with self._pool.acquire() as connection:
+            try:
+                async with connection.transaction():
+                    yield cast("Connection", connection)
+            except asyncpg.ReadOnlySQLTransactionError:
+                connection.terminate()
+                raise
 
     @contextlib.asynccontextmanager
     async def search(self) -> AsyncIterator[Connection]:
@@ -118,7 +123,12 @@ class Database:
         The walk is built of these.
         """
         async with self._pool.acquire() as connection:
-            rows: Rows = await connection.fetch(statement, *arguments)
+            try:
+                rows: Rows = await connection.fetch(statement, *arguments)
+            except asyncpg.ReadOnlySQLTransactionError:
+                # A session that was opened while the server took no writes may never take any.
+                connection.terminate()
+                raise
             return rows
 
     async def listen(self, channel: str, heard: Callable[[], None]) -> Connection:
