@@ -125,13 +125,17 @@ class ScriptedCarrier:
         self.answer(one, OutcomeKind.UNKNOWN, **more)
 
     def answer(self, one: Submission, kind: OutcomeKind, **more: Any) -> None:
-        """Report an outcome; `parts` maps part numbers to kinds, by default all have the same."""
+        """Report an outcome; `parts` maps part numbers to kinds, by default all have the same.
+
+        Receipts of the `keyless` parts cannot be told to be theirs.
+        """
         numbers = [n for n in range(1, one.segments + 1) if n not in one.accepted]
         kinds: dict[int, OutcomeKind] = more.pop("parts", dict.fromkeys(numbers, kind))
-        parts = []
+        parts, keyless = [], more.pop("keyless", ())
         for number, its_kind in kinds.items():
             name = name_of(one, number) if its_kind is OutcomeKind.ACCEPTED else ""
-            parts.append(PartAnswer(number, its_kind, name, name, more.get("code") or ""))
+            match_key = "" if number in keyless else name
+            parts.append(PartAnswer(number, its_kind, name, match_key, more.get("code") or ""))
         now = self._clock.now()
         key = one.message_id, one.attempt
         late = self._open.pop(key, None) is None

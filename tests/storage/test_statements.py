@@ -65,6 +65,7 @@ PLANNED = {
     "outbox.SETTLE": outbox.SETTLE,
     "receive.APPLY": receive.APPLY,
     "receive.MATCH": receive.MATCH,
+    "receive.RECIPIENTS": receive.RECIPIENTS,
     "receive.SIBLINGS": receive.SIBLINGS,
     "settle.SETTLE": settle.SETTLE,
     "sweep.DOUBT": sweep.DOUBT,

@@ -19,6 +19,7 @@ TYPES: Final[dict[int, str]] = {
     12: "message.received",
     40: "carrier.up",
     41: "carrier.down",
+    42: "carrier.receipts_unmatched",
     60: "webhook.test",
 }
 NUMBERS: Final = {name: number for number, name in TYPES.items()}
@@ -40,6 +41,7 @@ ABOUT: Final[dict[str, str]] = {
     "message.received": "A message from a handset.",
     "carrier.up": "A carrier is connected.",
     "carrier.down": "A carrier lost its last connection.",
+    "carrier.receipts_unmatched": "Many receipts of a carrier belong to no message that is known.",
     "webhook.test": "Sent by the test call of an endpoint.",
 }
 

@@ -5,6 +5,7 @@ receipt comes. Parked receipts are looked at again while they are young: first b
 then, for submissions that were never answered, by recipient, time and text.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
@@ -12,7 +13,7 @@ from typing import Any, Final
 import structlog
 
 from onesixty.carriers.contract import OutcomeKind, ReceiptState
-from onesixty.kit import ids, metrics
+from onesixty.kit import ids
 from onesixty.kit.clock import Clock
 from onesixty.messages import leases
 from onesixty.messages.receive import apply, fold
@@ -28,8 +29,9 @@ _LOCK: Final = 0x0160_0164  # advisory
 _ONE_ACCOUNT = """(s.carrier_id = r.carrier_id
     OR (r.carrier_id, s.carrier_id) IN (SELECT * FROM unnest($3::int[], $4::int[])))"""
 _BY_KEY = f"""
-SELECT DISTINCT ON (r.id) r.id, r.state, r.error, r.received_at, r.carrier_message_id, r.match_key,
-    s.account_id, s.message_id, s.attempt, s.part, s.parts, s.receipt_state
+SELECT DISTINCT ON (r.id) r.id, r.carrier_id, r.state, r.error, r.received_at,
+    r.carrier_message_id, r.match_key, s.account_id, s.message_id, s.attempt, s.part, s.parts,
+    s.receipt_state
 FROM receipts r
 JOIN submissions s ON s.match_key = r.match_key AND {_ONE_ACCOUNT} AND s.message_id >= $2
 WHERE r.message_id IS NULL AND r.id >= $1
@@ -38,8 +40,8 @@ ORDER BY r.id, s.carrier_id <> r.carrier_id, s.message_id DESC LIMIT {BATCH_MOST
 # The text that a receipt quotes is at most 20 characters and often missing: those whose text fits
 # come first.
 _BY_ADDRESS = f"""
-SELECT r.id, r.state, r.error, r.received_at, r.carrier_message_id, r.match_key, s.account_id,
-    s.message_id, s.attempt, s.part, s.parts, s.receipt_state
+SELECT r.id, r.carrier_id, r.state, r.error, r.received_at, r.carrier_message_id, r.match_key,
+    s.account_id, s.message_id, s.attempt, s.part, s.parts, s.receipt_state
 FROM submissions s
 JOIN messages m ON m.account_id = s.account_id AND m.id = s.message_id
 JOIN receipts r ON r.message_id IS NULL AND r.id >= $1 AND {_ONE_ACCOUNT}
@@ -72,6 +74,7 @@ class Reconciler:
         self.wake_webhooks: Callable[[], None] = lambda: None
         self.look: Callable[[set[int]], None] = lambda carrier_ids: None
         self.one_account: Callable[[], Mapping[int, Sequence[int]]] = dict
+        self.rematched: Callable[[Mapping[int, int]], None] = lambda counts: None
 
     def parked(self) -> None:
         """A receipt was parked."""
@@ -120,7 +123,7 @@ class Reconciler:
         if hooked:
             self.wake_webhooks()
         if rows:
-            metrics.receipts.labels("any", "rematched").inc(len(rows))
+            self.rematched(Counter(row["carrier_id"] for row in rows))
             _log.info("reconcile.matched", receipts=len(rows))
         return len(found)
 

@@ -1,25 +1,14 @@
-"""Receive: receipts become rows; only then are they acknowledged to the carrier.
+"""Apply what receipts say: states of parts, what follows for their messages, events."""
 
-A receipt is matched by (carrier, normal form of the carrier's message id); carriers that are one
-account at the SMSC share their receipts, which come over any of their binds. Every receipt is
-stored as it came. One that matches nothing is parked: it may have overtaken the answer to its own
-submit, see `reconcile.py`.
-"""
-
-from collections import Counter
-from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from itertools import product
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from onesixty.carriers.contract import OutcomeKind, Receipt, ReceiptState
-from onesixty.kit import ids, metrics
-from onesixty.kit.clock import Clock
-from onesixty.kit.loops import Gatherer
+from onesixty.carriers.contract import OutcomeKind, ReceiptState
+from onesixty.kit import ids
 from onesixty.messages import store
-from onesixty.messages.screen import SCHEDULE_MOST
 from onesixty.messages.states import (
     FINAL,
     RECEIPT_ARRIVED,
@@ -32,24 +21,8 @@ from onesixty.messages.states import (
     sql_overrules,
     sql_set,
 )
-from onesixty.storage.database import Connection, Database, columns
+from onesixty.storage.database import Connection, columns
 
-BATCH_MOST: Final = 1000
-INBOX_MOST: Final = 100_000  # beyond it the carrier is asked to bring the receipt again
-# For older messages receipts are only stored. Nearly all are for messages of the last days; what is
-# not among them is looked for once more, since a message may have waited long for its time.
-REMEMBERED: Final = (timedelta(days=14), timedelta(days=14) + SCHEDULE_MOST)
-
-# Equality on both columns of the index. What was found is written by a statement of its own, from
-# arrays: joined to the found rows inside one statement, a batch of n would cost n * n.
-MATCH: Final = """
-SELECT DISTINCT ON (wanted.n) wanted.n, s.account_id, s.message_id, s.attempt, s.part, s.parts,
-    s.receipt_state
-FROM unnest($1::int[], $2::int[], $3::int[], $4::text[]) AS wanted(n, rank, carrier_id, key)
-JOIN submissions s ON s.match_key = wanted.key AND s.carrier_id = wanted.carrier_id
-    AND s.message_id >= $5
-ORDER BY wanted.n, wanted.rank, s.message_id DESC
-"""
 # The parts of one message are looked at and written by one process at a time. Every batch takes
 # messages in the order of their ids, and before their parts: so no two wait for each other.
 HOLD: Final = """
@@ -58,16 +31,9 @@ JOIN messages m ON m.account_id = n.account_id AND m.id = n.message_id
 ORDER BY m.id FOR NO KEY UPDATE OF m
 """
 SIBLINGS: Final = """
-SELECT message_id, attempt, part, outcome, receipt_state, receipt_error FROM submissions
+SELECT message_id, attempt, part, outcome, receipt_state, receipt_error, match_key FROM submissions
 WHERE message_id = ANY($1::uuid[]) AND outcome IN (1, 4)
 ORDER BY message_id, attempt, part
-"""
-STORE: Final = """
-INSERT INTO receipts (id, carrier_id, account_id, message_id, part, carrier_message_id, match_key,
-    state, error, sender, recipient, raw, received_at)
-SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::uuid[], $5::smallint[], $6::text[],
-    $7::text[], $8::smallint[], $9::text[], $10::text[], $11::text[], $12::text[],
-    $13::timestamptz[])
 """
 _NEXT = sql_next("m.status", "n.cause")
 _ARRIVED = f"n.cause IN ({Cause.DELIVERED}, {Cause.READ})"
@@ -133,76 +99,6 @@ class PartNews:
 # What the parts of a message come to: the news that it is told by, the cause (None: nothing yet),
 # and what the message shows: code, detail, the carrier's own code.
 Verdict = tuple[PartNews, Cause | None, tuple[str | None, str | None, str | None]]
-
-
-class Receiver:
-    """Collects receipts of all carriers and writes them in batches."""
-
-    def __init__(
-        self, database: Database, clock: Clock, settled: Callable[[], Awaitable[None]]
-    ) -> None:
-        self._database, self._clock, self._settled = database, clock, settled
-        self.wake_webhooks: Callable[[], None] = lambda: None
-        self.parked: Callable[[], None] = lambda: None
-        self.one_account: Callable[[], Mapping[int, Sequence[int]]] = dict
-        self.gatherer: Gatherer[Receipt] = Gatherer(
-            "receipts", self._write, clock, batch_max=BATCH_MOST, inbox_max=INBOX_MOST
-        )
-
-    def put(self, receipts: Sequence[Receipt]) -> None:
-        """Receipts of one read.
-
-        When too many wait already, the carrier is asked to bring these again.
-        """
-        for receipt in receipts:
-            if len(self.gatherer) < INBOX_MOST:
-                self.gatherer.put(receipt)
-            else:
-                receipt.acknowledge(False)
-
-    async def _write(self, receipts: list[Receipt]) -> None:
-        # The answers that came before these receipts are in the database first, so that a receipt
-        # finds its submission.
-        await self._settled()
-        now, hooked = self._clock.now(), 0
-        async with self._database.write() as tx:
-            found = await _find(tx, receipts, now, self.one_account())
-            await tx.execute(STORE, *_store_arguments(receipts, found))
-            if news := fold(
-                (found[n], receipt) for n, receipt in enumerate(receipts) if n in found
-            ):
-                hooked = await apply(tx, news)
-        for receipt in receipts:
-            receipt.acknowledge(True)
-        if len(found) < len(receipts):
-            self.parked()
-        if hooked:
-            self.wake_webhooks()
-        _count(receipts, found)
-
-
-async def _find(
-    tx: Connection,
-    receipts: Sequence[Receipt],
-    now: datetime,
-    one_account: Mapping[int, Sequence[int]],
-) -> dict[int, Any]:
-    """Rows of MATCH by the place of the receipt; the carrier that it came over goes first."""
-    wanted = [
-        (n, rank, carrier_id, key)
-        for n, receipt in enumerate(receipts)
-        for rank, (carrier_id, key) in enumerate(
-            product(
-                (receipt.carrier_id, *one_account.get(receipt.carrier_id, ())), receipt.match_keys
-            )
-        )
-    ]
-    found: dict[int, Any] = {}
-    for age in REMEMBERED:
-        if wanted := [each for each in wanted if each[0] not in found]:
-            rows = await tx.fetch(MATCH, *zip(*wanted, strict=True), ids.first_at(now - age))
-            found |= {row["n"]: row for row in rows}
-    return found
 
 
 def fold(matched: Iterable[tuple[Any, Any]]) -> list[PartNews]:
@@ -277,13 +173,17 @@ async def _roll_up(tx: Connection, news: Sequence[PartNews]) -> list[Verdict]:
         state, error = ReceiptState(row["receipt_state"]), row["receipt_error"]
         if n := changed.get((message_id, row["attempt"], part)):
             state, error = later_receipt(state, n.state), n.error
+        is_accepted = row["outcome"] == OutcomeKind.ACCEPTED
         tries = parts.setdefault(message_id, {}).setdefault(part, [])
-        tries.append((row["outcome"] == OutcomeKind.ACCEPTED, state))
+        if is_accepted and row["match_key"] is None and state is ReceiptState.NONE:
+            continue  # no receipt can be told to be its own: it goes the way of the others
+        tries.append((is_accepted, state))
         errors.setdefault((message_id, state), error or "")
     verdicts: list[Verdict] = []
     for n in {n.message_id: n for n in news}.values():
-        states = [part_state(tries) for tries in parts.get(n.message_id, {}).values()]
-        cause, worst = roll_up(states, n.parts)
+        known = parts.get(n.message_id, {}).values()
+        states = [part_state(tries) for tries in known if tries]
+        cause, worst = roll_up(states, n.parts - sum(not tries for tries in known))
         code, detail = _ERRORS.get(worst, (None, None))
         if code and RECEIPT_ARRIVED.intersection(states):
             code, detail = "partially_delivered", "only some of its parts arrived"
@@ -291,26 +191,3 @@ async def _roll_up(tx: Connection, news: Sequence[PartNews]) -> list[Verdict]:
         told = [errors[n.message_id, state] for state in failed if (n.message_id, state) in errors]
         verdicts.append((n, cause, (code, detail, told[0] or None if told else None)))
     return verdicts
-
-
-def _store_arguments(receipts: Sequence[Receipt], found: dict[int, Any]) -> Iterable[Any]:
-    rows = []
-    for n, r in enumerate(receipts):
-        row = found.get(n)
-        rows.append(
-            (
-                ids.uuid7(), r.carrier_id,
-                row["account_id"] if row else None,
-                row["message_id"] if row else None,
-                row["part"] if row else None,
-                r.carrier_message_id, r.match_keys[0] if r.match_keys else "",
-                int(r.state), r.error or None, r.sender, r.recipient, r.raw, r.received_at,
-            )
-        )  # fmt: skip
-    return columns(rows, 13)
-
-
-def _count(receipts: Sequence[Receipt], found: Container[int]) -> None:
-    counts = Counter((receipt.carrier_id, n in found) for n, receipt in enumerate(receipts))
-    for (carrier_id, matched), count in counts.items():
-        metrics.receipts.labels(str(carrier_id), "matched" if matched else "parked").inc(count)

@@ -1,0 +1,102 @@
+"""Receive: receipts become rows; only then are they acknowledged to the carrier.
+
+A receipt is matched by (carrier, normal form of the carrier's message id); carriers that are one
+account at the SMSC share their receipts, which come over any of their binds. Every receipt is
+stored as it came. One that matches nothing is parked: it may have overtaken the answer to its own
+submit, see `doubt/reconcile.py`.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from onesixty.carriers.contract import Receipt
+from onesixty.kit import ids
+from onesixty.kit.clock import Clock
+from onesixty.kit.loops import Gatherer
+from onesixty.messages.receive.apply import apply, fold
+from onesixty.messages.receive.find import Finds, Search, find
+from onesixty.messages.receive.learning import Learner
+from onesixty.storage.database import Database, columns
+
+BATCH_MOST: Final = 1000
+INBOX_MOST: Final = 100_000  # beyond it the carrier is asked to bring the receipt again
+
+STORE: Final = """
+INSERT INTO receipts (id, carrier_id, account_id, message_id, part, carrier_message_id, match_key,
+    state, error, sender, recipient, raw, received_at)
+SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::uuid[], $5::smallint[], $6::text[],
+    $7::text[], $8::smallint[], $9::text[], $10::text[], $11::text[], $12::text[],
+    $13::timestamptz[])
+"""
+
+
+class Receiver:
+    """Collects receipts of all carriers and writes them in batches."""
+
+    def __init__(
+        self, database: Database, clock: Clock, settled: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._database, self._clock, self._settled = database, clock, settled
+        self.wake_webhooks: Callable[[], None] = lambda: None
+        self.parked: Callable[[], None] = lambda: None
+        self.one_account: Callable[[], Mapping[int, Sequence[int]]] = dict
+        self.learner = Learner(database, clock)
+        self.gatherer: Gatherer[Receipt] = Gatherer(
+            "receipts", self._write, clock, batch_max=BATCH_MOST, inbox_max=INBOX_MOST
+        )
+
+    def put(self, receipts: Sequence[Receipt]) -> None:
+        """Receipts of one read.
+
+        When too many wait already, the carrier is asked to bring these again.
+        """
+        for receipt in receipts:
+            if len(self.gatherer) < INBOX_MOST:
+                self.gatherer.put(receipt)
+            else:
+                receipt.acknowledge(False)
+
+    async def _write(self, receipts: list[Receipt]) -> None:
+        # The answers that came before these receipts are in the database first, so that a receipt
+        # finds its submission.
+        await self._settled()
+        now, hooked = self._clock.now(), 0
+        async with self._database.write() as tx:
+            search = self.search(now)
+            finds = await find(tx, receipts, search)
+            found = finds.rows
+            await tx.execute(STORE, *_store_arguments(receipts, finds, search))
+            if news := fold(
+                (found[n], receipt) for n, receipt in enumerate(receipts) if n in found
+            ):
+                hooked = await apply(tx, news)
+        for receipt in receipts:
+            receipt.acknowledge(True)
+        if len(found) < len(receipts):
+            self.parked()
+        if hooked:
+            self.wake_webhooks()
+        self.learner.note(receipts, finds, search)
+
+    def search(self, now: datetime) -> Search:
+        """Where to look for what receipts are about."""
+        return Search(now, self.one_account(), self.learner.learnt)
+
+
+def _store_arguments(receipts: Sequence[Receipt], finds: Finds, search: Search) -> Iterable[Any]:
+    rows = []
+    for n, r in enumerate(receipts):
+        row = finds.rows.get(n)
+        keys = finds.guessed.get(n) or search.keys(r)
+        rows.append(
+            (
+                ids.uuid7(), r.carrier_id,
+                row["account_id"] if row else None,
+                row["message_id"] if row else None,
+                row["part"] if row else None,
+                r.carrier_message_id, keys[0] if keys else "",
+                int(r.state), r.error or None, r.sender, r.recipient, r.raw, r.received_at,
+            )
+        )  # fmt: skip
+    return columns(rows, 13)
