@@ -5,6 +5,7 @@ Text is decoded, since everything inside is Unicode. What is more than text stay
 message class, protocol identifier. Parts of a long message are messages of their own.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -32,6 +33,7 @@ _MEANT: Final = {
     "latin1": Alphabet.LATIN1,
     "ascii": Alphabet.ASCII,
 }
+_NO_IA5: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # control characters but TAB, LF, CR
 _ESCAPE: Final = b"\x1b"  # of the GSM alphabet: the next septet is from another table
 
 
@@ -92,12 +94,15 @@ def text_of(octets: bytes, data_coding: int, meaning: str) -> str | None:
     """The text of user data without its header; None when it is binary, or cannot be read.
 
     `meaning` is what data_coding 0 stands for. Octets above 0x7F where there can be none are read
-    as Latin-1: that is what their sender speaks.
+    as Latin-1: that is what their sender speaks. So is IA5 with octets that stand for no character
+    of a text: npm's smpp, for one, gives the GSM alphabet the number of IA5.
     """
     coding = describe(data_coding)
     alphabet = coding.alphabet
     if alphabet is Alphabet.SMSC_DEFAULT:
         alphabet = _MEANT[meaning]
+    if alphabet is Alphabet.ASCII and _NO_IA5.search(octets.rstrip(b"\0")):
+        alphabet = Alphabet.GSM7
     if coding.compressed:
         return None
     if alphabet is Alphabet.GSM7:
