@@ -23,8 +23,11 @@ def own_dir() -> object:
 def test_it_survives_kill_9(own_dir: Path) -> None:
     """What was sent before a kill -9 is there after it; only the first start shows a key.
 
-    Ctrl-C ends it with 0, its database with it, and an open stream of events in order.
+    Ctrl-C ends it with 0, its database with it, and an open stream of events in order. Its service
+    manager hears of that.
     """
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(str(own_dir.parent / "notify"))
     server = serve(own_dir)
     (key,) = server.keys
     sandboxed = onesixty(
@@ -35,7 +38,7 @@ def test_it_survives_kill_9(own_dir: Path) -> None:
     assert sent.returncode == 0, sent.stderr
     message = sent.stdout.split()[0]
     server.kill()
-    server = serve(own_dir)
+    server = serve(own_dir, NOTIFY_SOCKET=manager.getsockname())
     stream = HTTPConnection(server.url.removeprefix("http://"), timeout=20)
     try:
         assert server.keys == []
@@ -48,6 +51,8 @@ def test_it_survives_kill_9(own_dir: Path) -> None:
         server.process.send_signal(signal.SIGINT)
         rest, _ = server.process.communicate(timeout=30)
     assert (server.process.returncode, rest) == (0, "stopped\n")
+    with manager:
+        assert [manager.recv(100), manager.recv(100)] == [b"READY=1", b"STOPPING=1"]
     assert "error" not in (own_dir.parent / "serve.log").read_text()
     assert not postmaster_runs(own_dir)
 

@@ -11,6 +11,7 @@ import uvicorn
 
 from onesixty import app as platform
 from onesixty.app import App
+from onesixty.cli.serve import systemd
 from onesixty.cli.serve.channel import BACKLOG, HTTP, LEAVING, SIGNALS, Channel
 from onesixty.cli.serve.ports import Ports
 from onesixty.kit.clock import SystemClock
@@ -30,7 +31,8 @@ async def serve_process(
     ready: Callable[[App], None],
 ) -> None:
     """Run until SIGTERM or SIGINT. Connections come from listening sockets or a channel."""
-    parts = await platform.build(settings, url, sealer, SystemClock())
+    clock = SystemClock()
+    parts = await platform.build(settings, url, sealer, clock)
     try:
         for account in parts.keeper.book.accounts.values():
             # a wrong master key is found now, not at the first webhook
@@ -45,7 +47,11 @@ async def serve_process(
                 await smpp.start_on(intake[kind])
         _stop_on_signals(server, parts)
         ready(parts)
-        await server.serve(sockets=[] if isinstance(intake, Channel) else [intake[HTTP]])
+        if isinstance(intake, Channel):
+            await server.serve(sockets=[])
+        else:
+            with systemd.attended(clock):
+                await server.serve(sockets=[intake[HTTP]])
     finally:
         await parts.stop()
 

@@ -23,6 +23,7 @@ from typing import Final
 import structlog
 from prometheus_client import multiprocess
 
+from onesixty.cli.serve import systemd
 from onesixty.cli.serve.channel import BEAT, HTTP, LEAVING, SIGNALS, WORDS
 from onesixty.kit.clock import Clock
 from onesixty.settings import PREFIX, Settings
@@ -158,6 +159,8 @@ class Supervisor:
     async def _tell(self, ready: Callable[[], None]) -> None:
         await self._all_ready.wait()
         ready()
+        with systemd.attended(self._clock):
+            await self._stop.wait()
 
     async def _keep(self, number: int) -> None:
         backoff = BACKOFF_FIRST_SECONDS
