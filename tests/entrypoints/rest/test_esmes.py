@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from onesixty.kit import ids
 from onesixty.kit.secrets import password_fits
+from onesixty.messages.render import timestamp
 
 from .door import Answer, Door
 
@@ -68,3 +70,48 @@ async def test_refusals(door: Door) -> None:
         answer = await add(door, **fields)
         assert answer.status == 422, (fields, answer.body)
         assert [error["pointer"] for error in answer.body["errors"]] == [pointer]
+
+
+async def test_what_waits_and_what_was_delivered(door: Door) -> None:
+    """An ESME shows how much it has yet to take; the log shows each attempt, by message too."""
+    assert (await add(door)).status == 201
+    (number,) = door.context.keeper.book.esmes
+    account = door.context.keeper.book.esmes[number].account_id
+    message, told, untold, now = ids.uuid7(), ids.uuid7(), ids.uuid7(), door.context.clock.now()
+    await door.context.database.fetch(TOLD, account, told, message, now)
+    await door.context.database.fetch(WAITS, untold, -number, account, now)
+    shown = (await door.ask("GET", "/v1/esmes/acme01")).body
+    assert (shown["waiting"], shown["next_due_at"]) == (1, timestamp(now))
+    tries = [
+        (told, 0x64, "ESME_RX_T_APPN", now),
+        (told, 0, None, None),
+        (untold, None, "lost", now),
+    ]
+    for event, status, error, again in tries:
+        arguments = account, ids.uuid7(), event, -number, status, error, now, again
+        await door.context.database.fetch(TRIED, *arguments)
+    path = "/v1/esmes/acme01/deliveries"
+    found = (await door.ask("GET", path)).body["data"]
+    assert [one["result"] for one in found] == ["retrying", "delivered", "retrying"]
+    about = (await door.ask("GET", f"{path}?message={ids.to_text('msg', message)}")).body["data"]
+    assert [one["command_status"] for one in about] == ["ESME_ROK", "ESME_RX_T_APPN"]
+    assert {(one["type"], one["esme"]) for one in about} == {("message.delivered", "acme01")}
+    failed = (await door.ask("GET", f"{path}?failed=true&limit=1")).body
+    assert [one["error"] for one in failed["data"]] == ["lost"]
+    rest = (await door.ask("GET", f"{path}?failed=true&after={failed['next']}")).body["data"]
+    assert [one["error"] for one in rest] == ["ESME_RX_T_APPN"]
+    assert (await door.ask("GET", f"{path}?message=nonsense")).status == 422
+    other = await door.key_of(await door.account("other"), "*")
+    assert (await door.ask("GET", path, key=other)).status == 404
+
+
+TOLD = """
+INSERT INTO events (account_id, id, type, sequence, message_id, at) VALUES ($1, $2, 6, 2, $3, $4)
+"""
+WAITS = """
+INSERT INTO webhook_queue (event_id, endpoint_id, account_id, due_at) VALUES ($1, $2, $3, $4)
+"""
+TRIED = """
+INSERT INTO deliveries (account_id, id, event_id, endpoint_id, attempt, url, status_code, error,
+    milliseconds, at, next_attempt_at) VALUES ($1, $2, $3, $4, 1, 'smpp:acme01', $5, $6, 3, $7, $8)
+"""

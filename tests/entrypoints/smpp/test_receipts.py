@@ -20,7 +20,7 @@ UNKNOWN, REFUSED = "15005550104", "15005550117"  # numbers of the sandbox, see s
 
 async def sent(client: Esme, to: str = RECIPIENT, registered: int = BOTH, **more: Any) -> str:
     """Submit a message; its id."""
-    pdu = submit_sm(**{"destination_addr": to, "registered_delivery": registered} | more)
+    pdu = submit_sm(destination_addr=to, registered_delivery=registered, **more)
     answer = await client.ask(pdu)
     assert answer.status == 0, answer
     return answer.text("message_id")
@@ -37,7 +37,7 @@ async def test_a_delivered_message(desk: Office) -> None:
     """The receipt has the id of the answer, the addresses as given, and says it twice over."""
     await desk.esme()
     client = await desk.bound()
-    source = {"source_addr_ton": 0, "source_addr_npi": 1, "source_addr": "00447700900001"}
+    source: dict[str, Any] = {"source_addr_ton": 0, "source_addr_npi": 1, "source_addr": "00447700900001"}
     name = await sent(client, text=b"Hello world, and more of it", **source, service_type="WAP")
     pdu, receipt = await told(client)
     assert (receipt.id, receipt.stat, receipt.error) == (name, "DELIVRD", "000")
@@ -115,7 +115,7 @@ async def test_a_cancelled_message(desk: Office) -> None:
     ],
     ids=["text, uuid", "TLVs, decimal", "3.3"],
 )
-async def test_forms(desk: Office, settings: dict[str, str], version: int) -> None:
+async def test_forms(desk: Office, settings: dict[str, Any], version: int) -> None:
     """As text or TLVs alone, ids in the form of the answer; SMPP 3.3 knows no TLVs."""
     await desk.esme(**settings)
     client = await desk.bound(version=version)

@@ -4,7 +4,7 @@ Such a row has minus the number of its ESME for an endpoint. What became of it i
 statements of `webhooks/outbox.py`, which make no difference.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -12,7 +12,7 @@ from uuid import UUID
 from onesixty.storage.database import Connection, Database, Rows
 
 LOST_MOST: Final = 2000
-COUNTED_MOST: Final = 100_000
+COUNTED_MOST: Final = 10_000
 
 # As the claim of webhooks: see there why each ESME is claimed from apart, and why by ctid.
 CLAIM: Final = """
@@ -71,9 +71,12 @@ FROM dropped JOIN esmes ON esmes.id = -dropped.endpoint_id
 """
 
 WAITING: Final = f"""
-SELECT count(*) AS rows, min(due_at) AS oldest FROM (
-    SELECT due_at FROM webhook_queue WHERE endpoint_id = $1 ORDER BY due_at LIMIT {COUNTED_MOST}
-) waiting
+SELECT wanted.number, found.* FROM unnest($1::int[]) AS wanted(number) CROSS JOIN LATERAL (
+    SELECT count(*), min(due_at) AS next_due_at FROM (
+        SELECT due_at FROM webhook_queue WHERE endpoint_id = -wanted.number
+        ORDER BY due_at LIMIT {COUNTED_MOST}
+    ) waiting
+) found
 """
 
 
@@ -99,13 +102,15 @@ async def take_lost(tx: Connection, before: datetime) -> Rows:
     return rows
 
 
-async def waiting(connection: Connection, esme_id: int) -> tuple[int, datetime | None]:
-    """How many receipts and messages wait for an ESME, counted up to COUNTED_MOST.
+async def waiting(
+    database: Database, esme_ids: Sequence[int]
+) -> dict[int, tuple[int, datetime | None]]:
+    """How many receipts and messages wait for each of these ESMEs, counted up to COUNTED_MOST.
 
-    And when the first of them was due, or is.
+    And when the first of them is due, or was.
     """
-    (row,) = await connection.fetch(WAITING, -esme_id)
-    return row["rows"], row["oldest"]
+    rows = await database.fetch(WAITING, esme_ids)
+    return {row["number"]: (row["count"], row["next_due_at"]) for row in rows}
 
 
 Name = tuple[UUID, int]

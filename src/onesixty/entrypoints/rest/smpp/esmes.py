@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from onesixty.entrypoints.rest.answers import IDEMPOTENT, JsonRoute, Listing, json, once
 from onesixty.entrypoints.rest.context import Context, context_of, needs
 from onesixty.entrypoints.rest.problem_pages import problem_responses
+from onesixty.features.esme_delivery import claims
 from onesixty.kit import ids, paging
 from onesixty.kit.problems import Problem
 from onesixty.kit.secrets import password_hash, token
@@ -79,7 +80,9 @@ class Wishes(BaseModel):
         None, description="How many at once after a pause; null: those of one second"
     )
     allowed_senders: Texts | None = Field(
-        None, description="Source addresses it may use; null: any", examples=[["ACME", "+447700900123"]]
+        None,
+        description="Source addresses it may use; null: any",
+        examples=[["ACME", "+447700900123"]],
     )
     default_category: Literal["emergency", "otp", "transactional", "marketing"] | None = Field(
         None, description="Of its messages with priority_flag 0; null: `transactional`"
@@ -183,6 +186,13 @@ class Esme(BaseModel):
     numbers: list[str]
     long_inbound: str
     state: EsmeState
+    waiting: int = Field(
+        description=f"Receipts and inbound messages that it has yet to take;"
+        f" {claims.COUNTED_MOST:,} stands for that many or more"
+    )
+    next_due_at: datetime | None = Field(
+        description="When the first of them is tried next; a time gone by when it is not bound"
+    )
     created_at: datetime
     updated_at: datetime
 
@@ -296,7 +306,9 @@ async def _find(connection: Connection, caller: Caller, system_id: str) -> Any:
 
 
 async def _shown(context: Context, rows: list[Any]) -> list[dict[str, Any]]:
-    states = await context.esme_states([row["id"] for row in rows])
+    numbers = [row["id"] for row in rows]
+    states = await context.esme_states(numbers)
+    waiting = await claims.waiting(context.database, numbers)
     return [
         {
             "id": ids.to_text("esm", row["public_id"]),
@@ -306,6 +318,8 @@ async def _shown(context: Context, rows: list[Any]) -> list[dict[str, Any]]:
             "enabled": row["enabled"],
             **asdict(esmes.settings_of(row["settings"])),
             "state": states[row["id"]],
+            "waiting": waiting[row["id"]][0],
+            "next_due_at": timestamp(waiting[row["id"]][1]),
             "created_at": timestamp(row["created_at"]),
             "updated_at": timestamp(row["updated_at"]),
         }
