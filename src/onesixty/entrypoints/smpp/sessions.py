@@ -2,9 +2,6 @@
 
 For those who deliver:
 
-- `Sessions.next_for(esme_id)` is the session to write the next deliver_sm to, or None: round robin
-  over those that are bound to receive and have a free window slot. Write it with
-  `session.link.deliver(pdu, on_answer)`.
 - `Sessions.receiving()` are the numbers of all ESMEs that have a session to receive here.
 - `Sessions.on_receiver(callback)` calls back with the number of an ESME whenever such a session was
   bound, after its bind_resp was written.
@@ -71,7 +68,6 @@ class Sessions:
     def __init__(self) -> None:
         self.by_link: dict[ServerLink, EsmeSession] = {}
         self._by_esme: dict[int, list[EsmeSession]] = {}
-        self._turns: dict[int, int] = {}
         self._on_receiver: list[Callable[[int], None]] = []
         self._refusals: dict[int, dict[str, str | None]] = {}
 
@@ -97,18 +93,6 @@ class Sessions:
             if any(session.link.can_receive for session in sessions)
         ]
 
-    def next_for(self, esme_id: int) -> EsmeSession | None:
-        """The session for the next delivery, in turn; None when none has a free window slot."""
-        sessions = self._by_esme.get(esme_id, ())
-        turn = self._turns.get(esme_id, 0)
-        for step in range(len(sessions)):
-            at = (turn + step) % len(sessions)
-            link = sessions[at].link
-            if link.can_receive and link.room > 0:
-                self._turns[esme_id] = at + 1
-                return sessions[at]
-        return None
-
     def on_receiver(self, callback: Callable[[int], None]) -> None:
         """Call back with the number of an ESME after a session of it was bound to receive."""
         self._on_receiver.append(callback)
@@ -130,7 +114,6 @@ class Sessions:
             sessions.remove(session)
             if not sessions:
                 del self._by_esme[session.esme.id]
-                self._turns.pop(session.esme.id, None)
         return session
 
     def refused(self, esme_id: int, peer: str, reason: str, now: datetime) -> None:
