@@ -150,8 +150,9 @@ class Life:
         if self.session.state is State.CLOSED:
             return
         missing = asked - handed_up - told
-        if self._unbind is not None:
-            missing -= Counter([self._unbind])
+        if self.session.state is State.UNBOUND and self._unbind is None and missing:
+            self._unbind = next(name for name in missing if name[0] == Command.UNBIND)
+            missing -= Counter([self._unbind])  # it is answered when nothing is owed any more
         assert not missing, f"no answer to {missing} in {self.session.state}"
         assert not told - asked, f"an answer to nothing: {told - asked}"
 
@@ -169,8 +170,6 @@ class Life:
             name = (command if command in REQUESTS else 0, int.from_bytes(frame[12:16], "big"))
             if not command & RESPONSE_BIT and command not in NEVER_ANSWERED:
                 asked[name] += 1
-                if command == Command.UNBIND and self.session.bound and not self._unbind:
-                    self._unbind = name
         return asked
 
     def _take(self, events: list[Event[int]]) -> Counter[Name]:

@@ -132,7 +132,11 @@ async def test_smpp34_submits_through_its_window(desk: Office) -> None:
             for number in range(50)
         ]
         names = {answer.message_id for answer in await asyncio.gather(*sent)}
-        told = {(await session.next()).short_message[3:35].decode() for _ in names}
+        told = set()
+        for _ in names:
+            event = await session.next()
+            assert isinstance(event, smpp34.DeliverSmEvent)
+            told.add(event.short_message[3:35].decode())
         await session.unbind()
         await client.stop()
     assert len(names) == 50

@@ -25,8 +25,10 @@ def main() -> int:
     """Run all, or those that are named; 1 when anything differed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=1000)
-    parser.add_argument("runs", nargs="*", choices=list(RUNS))
+    parser.add_argument("runs", nargs="*", metavar="RUN", help=", ".join(RUNS))
     arguments = parser.parse_args()
+    if unknown := set(arguments.runs) - set(RUNS):
+        parser.error(f"no such run: {', '.join(unknown)}")
     failed = 0
     for name in arguments.runs or RUNS:
         began = time.monotonic()
