@@ -54,9 +54,8 @@ class Admission:
         self,
         clock: Clock,
         book: Callable[[], Snapshot],
-        refusal_seconds: float = REFUSAL_SECONDS,
     ) -> None:
-        self._clock, self._book, self._refusal_seconds = clock, book, refusal_seconds
+        self._clock, self._book, self.refusal_seconds = clock, book, REFUSAL_SECONDS
         self._key = token_bytes(32)  # digests of passwords are of no use outside this process
         self._known: OrderedDict[bytes, None] = OrderedDict()
         self._guesses: OrderedDict[tuple[str, str], _Guesses] = OrderedDict()
@@ -72,7 +71,7 @@ class Admission:
         verdict, esme = await self._examine(link, pdu)
         if verdict.status:
             passed = self._clock.monotonic() - began
-            await self._clock.sleep(max(0.0, self._refusal_seconds - passed))
+            await self._clock.sleep(max(0.0, self.refusal_seconds - passed))
         return verdict, esme
 
     async def _examine(self, link: ServerLink, pdu: Pdu) -> tuple[Verdict, EsmeRecord | None]:

@@ -56,8 +56,8 @@ class Door:
         self.taps = Taps(sessions)
         self.servers: dict[str, Server] = {}
         """By the name of the port: `smpp`, and `smpp_tls` where there is a certificate."""
-        self.headcount = parts.headcount
-        self._parts, self._keeper, self._clock = parts, parts.keeper, parts.clock
+        self.headcount, self.admission = parts.headcount, parts.admission
+        self._keeper, self._clock = parts.keeper, parts.clock
         self._acceptor, self._requests = parts.acceptor, parts.requests
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_draining = False
@@ -87,7 +87,7 @@ class Door:
         """Called by a server: may this client bind?"""
         if self._is_draining:
             return Status.RSYSERR
-        verdict, esme = await self._parts.admission.check(link, pdu)
+        verdict, esme = await self.admission.check(link, pdu)
         if esme is not None and not verdict.status:
             verdict = await self._admit(link, esme)
         if verdict.status:
@@ -178,7 +178,7 @@ class Door:
         """0 when the request may come in; it then counts against the rate of its ESME."""
         if self._is_draining or not session.link.usable:
             return Status.RMSGQFUL if session.link.session.bound else 0
-        bucket = self.headcount.bucket(session.esme)
+        bucket = self.headcount.bucket(session.esme, now)
         if bucket is None:
             return 0
         if not bucket.available(now):

@@ -34,7 +34,7 @@ class Headcount:
     """Counts sessions and keeps the token buckets of their ESMEs."""
 
     def __init__(self, database: Database, clock: Clock, node: Node, sessions: Sessions) -> None:
-        self._database, self._clock, self._node, self._sessions = database, clock, node, sessions
+        self._database, self._node, self._sessions = database, node, sessions
         self._elsewhere: dict[int, int] = {}
         self._told: dict[int, dict[str, Any]] = {}
         self._paces: dict[int, _Pace] = {}
@@ -62,8 +62,8 @@ class Headcount:
             living = self._node.roll.all
             return await binds.claim(tx, esme.id, self._node.number, here, living, most)
 
-    def bucket(self, esme: EsmeRecord) -> Bucket | None:
-        """The bucket of an ESME's rate; None when it has none.
+    def bucket(self, esme: EsmeRecord, now: float) -> Bucket | None:
+        """The bucket of an ESME's rate at a monotonic time; None when it has none.
 
         Its rate is shared between processes as its sessions are.
         """
@@ -71,10 +71,10 @@ class Headcount:
         if pace is None:
             pace = self._paces[esme.id] = _Pace(None, None)
         if pace.esme is not esme:
-            pace.esme, pace.bucket = esme, self._filled(esme, pace.bucket)
+            pace.esme, pace.bucket = esme, self._filled(esme, pace.bucket, now)
         return pace.bucket
 
-    def _filled(self, esme: EsmeRecord, bucket: Bucket | None) -> Bucket | None:
+    def _filled(self, esme: EsmeRecord, bucket: Bucket | None, now: float) -> Bucket | None:
         rate = esme.settings.rate_per_second
         if rate is None:
             return None
@@ -82,7 +82,7 @@ class Headcount:
         share = here / (here + self._elsewhere.get(esme.id, 0))
         burst = max(1.0, (esme.settings.burst or rate) * share)
         if bucket is None:
-            return Bucket(rate * share, self._clock.monotonic(), burst)
+            return Bucket(rate * share, now, burst)
         bucket.change(rate * share)
         bucket.widen(burst)
         return bucket
