@@ -20,6 +20,9 @@ from onesixty.kit.secrets import Sealer
 from onesixty.settings import Settings
 
 LONG_ANSWER_SECONDS: Final = 3  # what requests in progress get when the server is asked to stop
+# Longer than clients and load balancers keep a connection (most 60 s at most): who closes it first
+# may cross a request on its way.
+IDLE_SECONDS: Final = 75
 _BEAT_TICKS: Final = 10  # of uvicorn, 0.1 s each
 
 
@@ -133,6 +136,7 @@ def _http_config(parts: App) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,  # nothing here trusts what a proxy says of the client
         backlog=BACKLOG,
+        timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=LONG_ANSWER_SECONDS,
     )
 
