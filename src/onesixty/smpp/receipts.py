@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import IntEnum
+from functools import lru_cache
 
 from onesixty.smpp.pdus import FieldValue, Pdu
 from onesixty.smpp.tlvs import Tag, Tlv, integer_tlv, text_tlv
@@ -131,11 +132,13 @@ def build_receipt(
     that are not the last word make an intermediate notification.
     """
     word, network_error = _network_error(error)
-    quoted = re.sub(r"[^ -~]", "?", text[:20])
+    quoted = text[:20]
+    if not (quoted.isascii() and quoted.isprintable()):
+        quoted = _UNPRINTABLE.sub("?", quoted)
     line = (
         f"id:{message_id} sub:001 dlvrd:{int(state is MessageState.DELIVERED):03d} "
-        f"submit date:{submitted.astimezone(UTC):%y%m%d%H%M} "
-        f"done date:{done.astimezone(UTC):%y%m%d%H%M} "
+        f"submit date:{_date(submitted.replace(second=0, microsecond=0))} "
+        f"done date:{_date(done.replace(second=0, microsecond=0))} "
         f"stat:{STATE_WORDS[state]} err:{word} text:{quoted}"
     )
     last_word = state in _FINAL or state is MessageState.UNKNOWN
@@ -194,6 +197,7 @@ _FINAL = frozenset(
 )
 _GSM_NETWORK = 3
 _NETWORK_ERROR = re.compile(r"(?:(\d{1,3}):)?(\d{1,5})", re.ASCII)
+_UNPRINTABLE = re.compile(r"[^ -~]")
 _ERROR_WORD_MOST = 10  # characters, as seen in the wild
 _PUNCTUATION = ",.;:\"'"
 
@@ -282,8 +286,16 @@ def _candidates(from_tlv: str | None, from_text: str) -> tuple[str, ...]:
 _LONGEST_ID = 255  # nothing longer can be an id that was once in a submit_sm_resp
 
 
+@lru_cache(256)
+def _date(minute: datetime) -> str:
+    """A date as receipts have it. Formatting takes 4 us, and most receipts are of a few minutes."""
+    return f"{minute.astimezone(UTC):%y%m%d%H%M}"
+
+
 def _network_error(error: int | str) -> tuple[str, bytes | None]:
     """What stands behind `err:`, and the value of network_error_code where there is one."""
+    if not error:
+        return "000", None
     named = _NETWORK_ERROR.fullmatch(str(error))
     if named is None:
         word = re.sub(r"[^0-9A-Za-z_-]", "", str(error))[:_ERROR_WORD_MOST]
