@@ -163,6 +163,26 @@ def test_text_comes_in_as_it_went_out(form: Form, body: str, concatenation: str)
     assert beside.protocol_id == form.protocol_id
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    HEADERS,
+    st.text(st.sampled_from("ab€[é@"), min_size=1, max_size=300).filter(lambda t: t[-1] != "@"),
+    st.sampled_from(CONCATENATIONS),
+)
+def test_packed_septets_come_in_as_they_went_out(
+    header: bytes, body: str, concatenation: str
+) -> None:
+    """For an SMSC that packs, both ways; an "@" at the end is not told from padding."""
+    one = submission(Form(udh=header, protocol_id=SILENT), body)
+    pdus = submitted(builder(concatenation=concatenation, gsm7_packed=True), one)
+    if concatenation != "payload":
+        assert all(len(pdu.user_data()) <= 140 for pdu in pdus)
+    came = received(pdus, gsm7_packed=True)
+    whole = assemble(part.fragment for part in came).text
+    assert len(came) > 1 or whole == body
+    assert whole.replace("@", "") == body.replace("@", "")
+
+
 @given(
     st.builds(
         Form,

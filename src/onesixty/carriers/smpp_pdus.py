@@ -1,6 +1,7 @@
 """Between messages and PDUs, as one carrier's settings want it. Pure."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -13,7 +14,7 @@ from onesixty.kit.chance import Chance
 from onesixty.smpp import data_coding, receipts, times
 from onesixty.smpp.message_ids import IdForm, match_key
 from onesixty.smpp.pdus import Command, Pdu, Tag, Tlv
-from onesixty.sms import segments, udh
+from onesixty.sms import packing, segments, udh
 from onesixty.sms.alphabet import Encoding
 from onesixty.sms.form import FLASH, Form
 from onesixty.sms.reassembly import Fragment, fragment
@@ -124,7 +125,11 @@ class PduBuilder:
         )
         sar = (reference, total, sequence) if reference is not None and total and sequence else None
         udhi = bool(pdu.number("esm_class") & _UDHI)
-        part = fragment(pdu.user_data(), encoding, udhi=udhi, sar=sar)
+        octets = pdu.user_data()
+        part = fragment(octets, encoding, udhi=udhi, sar=sar)
+        if self._s["gsm7_packed"] and encoding is Encoding.GSM7:
+            fill = packing.fill_bits(len(octets) - len(part.octets))
+            part = replace(part, octets=packing.unpack(part.octets, fill))
         return Inbound(
             carrier_id=self._carrier_id,
             sender=international(pdu.text("source_addr"), pdu.number("source_addr_ton")),
@@ -139,7 +144,7 @@ class PduBuilder:
         if coding.compressed:
             return Encoding.BINARY
         if coding.alphabet is data_coding.Alphabet.SMSC_DEFAULT:
-            return Encoding(self._s.get("default_alphabet", Encoding.GSM7))
+            return Encoding(self._s["default_alphabet"])
         return _RECEIVED[coding.alphabet]
 
     def _plan(self, one: Submission) -> segments.Plan:

@@ -92,7 +92,7 @@ _ADDRESSES: Final = (
 _TEXT: Final = (
     SettingField("default_alphabet", "choice", "What data_coding 0 means there, both ways",
                  default="gsm7", choices=("gsm7", "latin1", "ascii", "utf8")),
-    SettingField("gsm7_packed", "boolean", "Send GSM septets packed, 8 in 7 octets", default=False),
+    SettingField("gsm7_packed", "boolean", "GSM septets are packed, 8 in 7 octets", default=False),
     _octet("gsm7_data_coding", "data_coding of texts in the GSM alphabet", 0),
     _octet("latin1_data_coding", "data_coding of texts in Latin-1", 3),
     _octet("ucs2_data_coding", "data_coding of texts in UCS-2", 8),
