@@ -264,6 +264,7 @@ def _connect(app: App, wake_webhooks: Callable[[], None]) -> None:
     receiver.parked = app.reconciler.parked
     receiver.one_account = app.reconciler.one_account = app.lanes.one_account
     app.reconciler.rematched = receiver.learner.rematched
+    receiver.reader_of = app.lanes.reader_of
     app.sweeper.carrier_at = dispatcher.carrier_at
     dispatcher.on_change = app.lanes.changed
     for part in (settler, receiver, app.inbound, app.reconciler, app.sweeper):
@@ -304,7 +305,7 @@ def _loops(app: App, clock: Clock, failover: Failover) -> list[Loop]:
     if app.role in DISPATCHING:
         loops += [
             Loop("reconcile", app.reconciler.run_once, clock, idle_seconds=1),
-            Loop("learn", app.receiver.learner.run_once, clock, idle_seconds=60),
+            Loop("learn", app.receiver.learn, clock, idle_seconds=60),
             Loop("failover", failover.run_once, clock, idle_seconds=FAILOVER_IDLE_SECONDS),
             Loop("doubt", app.sweeper.run_once, clock, idle_seconds=1),
             Loop("backlog", Backlog(*parts).run_once, clock, idle_seconds=BACKLOG_IDLE_SECONDS),

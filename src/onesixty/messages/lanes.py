@@ -11,7 +11,13 @@ from typing import Any, Final, cast
 import structlog
 
 from onesixty.carriers import registry
-from onesixty.carriers.contract import Carrier, CarrierConfig, SessionCarrier
+from onesixty.carriers.contract import (
+    Carrier,
+    CarrierConfig,
+    Receipt,
+    SessionCarrier,
+    StoredReceipt,
+)
 from onesixty.kit import metrics
 from onesixty.kit.chance import Chance
 from onesixty.kit.loops import Loop
@@ -129,6 +135,11 @@ class LaneKeeper:
             if len(group) > 1
             for number in group
         }
+
+    def reader_of(self, number: int) -> Callable[[StoredReceipt], Receipt] | None:
+        """How kept receipts of a carrier are read, by its settings of now."""
+        record = self._keeper.book.carriers.get(number)
+        return carriers.reader(record.kind, record.settings) if record else None
 
     async def _look(self) -> bool:
         """Look who is there; False when the database does not say."""

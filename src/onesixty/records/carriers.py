@@ -1,11 +1,13 @@
 """Carriers on file: settings checked against the kind's description, secret fields sealed apart."""
 
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 from uuid import UUID
 
 import orjson
 
-from onesixty.carriers.contract import CarrierSpec, SettingField
+from onesixty.carriers import registry
+from onesixty.carriers.contract import CarrierSpec, Receipt, SettingField, StoredReceipt
 from onesixty.kit import ids
 from onesixty.kit.problems import FieldError, Problem
 from onesixty.kit.secrets import Sealer
@@ -48,6 +50,14 @@ def check(spec: CarrierSpec, given: dict[str, Any]) -> tuple[dict[str, Any], dic
     if errors:
         raise Problem("invalid_request", "the carrier's settings are not valid", tuple(errors))
     return settings, secrets
+
+
+def reader(kind: str, settings: Mapping[str, Any]) -> Callable[[StoredReceipt], Receipt] | None:
+    """How kept receipts of a carrier with these open settings are read; None: in no way."""
+    spec = registry.SPECS.get(kind)
+    if spec is None or spec.rereader is None:
+        return None
+    return spec.rereader({field.name: field.default for field in spec.fields} | dict(settings))
 
 
 def opened(record: CarrierRecord, sealer: Sealer) -> dict[str, Any]:

@@ -3,15 +3,20 @@
 from onesixty.messages.receive.apply import APPLY, HOLD, SIBLINGS, PartNews, apply, fold
 from onesixty.messages.receive.find import MATCH, RECIPIENTS
 from onesixty.messages.receive.receiver import INBOX_MOST, STORE, Receiver
+from onesixty.messages.receive.rereading import PARKED, READ, REWRITE, UNTIL
 
 __all__ = [
     "APPLY",
     "HOLD",
     "INBOX_MOST",
     "MATCH",
+    "PARKED",
+    "READ",
     "RECIPIENTS",
+    "REWRITE",
     "SIBLINGS",
     "STORE",
+    "UNTIL",
     "PartNews",
     "Receiver",
     "apply",

@@ -7,8 +7,9 @@ submit, see `doubt/reconcile.py`.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from onesixty.carriers.contract import Receipt
 from onesixty.kit import ids
@@ -17,9 +18,11 @@ from onesixty.kit.loops import Gatherer
 from onesixty.messages.receive.apply import apply, fold
 from onesixty.messages.receive.find import Finds, Search, find
 from onesixty.messages.receive.learning import Learner
+from onesixty.messages.receive.rereading import Reader, Reread, parked, step
 from onesixty.storage.database import Database, columns
 
 BATCH_MOST: Final = 1000
+YOUNG: Final = timedelta(minutes=10)  # parked receipts that may have overtaken their answer
 INBOX_MOST: Final = 100_000  # beyond it the carrier is asked to bring the receipt again
 
 STORE: Final = """
@@ -42,6 +45,8 @@ class Receiver:
         self.parked: Callable[[], None] = lambda: None
         self.one_account: Callable[[], Mapping[int, Sequence[int]]] = dict
         self.learner = Learner(database, clock)
+        # How kept receipts of a carrier are read; None where its kind has no such way.
+        self.reader_of: Callable[[int], Reader | None] = lambda carrier_id: None
         self.gatherer: Gatherer[Receipt] = Gatherer(
             "receipts", self._write, clock, batch_max=BATCH_MOST, inbox_max=INBOX_MOST
         )
@@ -78,6 +83,36 @@ class Receiver:
         if hooked:
             self.wake_webhooks()
         self.learner.note(receipts, finds, search)
+
+    async def reread(self, carrier_id: int, after: UUID, read: Reader, steps_most: int) -> Reread:
+        """Read the kept receipts of a carrier behind this id again, and apply what is new."""
+        total, here = Reread(), after
+        for _ in range(steps_most):
+            async with self._database.write() as tx:
+                search = self.search(self._clock.now())
+                total.add(await step(tx, carrier_id, here, read, search))
+            if total.after is None:
+                break
+            here = total.after
+        self._rematched(carrier_id, total)
+        return total
+
+    async def learn(self) -> bool:
+        """Once in a while: look for what was parked lately by all readings, then learn."""
+        since = ids.first_at(self._clock.now() - YOUNG)
+        for carrier_id in self.learner.unmatched():
+            if read := self.reader_of(carrier_id):
+                async with self._database.write() as tx:
+                    search = self.search(self._clock.now())
+                    found = await parked(tx, carrier_id, since, read, search)
+                self._rematched(carrier_id, found)
+        return await self.learner.run_once()
+
+    def _rematched(self, carrier_id: int, done: Reread) -> None:
+        if done.matched:
+            self.learner.rematched({carrier_id: done.matched})
+        if done.hooked:
+            self.wake_webhooks()
 
     def search(self, now: datetime) -> Search:
         """Where to look for what receipts are about."""
