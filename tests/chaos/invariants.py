@@ -7,6 +7,7 @@ import asyncpg
 
 from onesixty.carriers.contract import OutcomeKind, ReceiptState
 from onesixty.messages.states import FINAL, SHOWN_AS, TRANSITIONS, UNTOLD, Status
+from onesixty.messages.store import sql_esme
 from onesixty.messages.types import Direction
 from onesixty.records.events import CALLBACK_MASK
 from onesixty.storage.database import Connection
@@ -119,6 +120,16 @@ ALWAYS: Final = {
                 WHERE q.event_id = e.id AND q.endpoint_id = 0)
             AND NOT EXISTS (SELECT FROM deliveries d WHERE d.event_id = e.id
                 AND d.endpoint_id = 0 AND d.next_attempt_at IS NULL)""",
+    "nobody told the ESME of this end, and nobody will": f"""
+        SELECT e.id FROM (
+            SELECT events.*, {sql_esme("m.origin", "events.type")} AS esme FROM events
+            JOIN messages m ON m.account_id = events.account_id AND m.id = events.message_id
+            WHERE m.origin IS NOT NULL
+        ) e WHERE esme IS NOT NULL
+            AND NOT EXISTS (SELECT FROM webhook_queue q
+                WHERE q.event_id = e.id AND q.endpoint_id = e.esme)
+            AND NOT EXISTS (SELECT FROM deliveries d WHERE d.event_id = e.id
+                AND d.endpoint_id = e.esme AND d.next_attempt_at IS NULL)""",
     "an idempotency key is taken and has no answer": """
         SELECT key FROM idempotency_keys WHERE status_code IS NULL OR answer IS NULL""",
 }

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from chaos import invariants
 from onesixty.smpp.pdus import Command, Pdu, Tag
 from onesixty.smpp.receipts import Receipt, parse_receipt
 from onesixty.smpp.statuses import Status
@@ -37,7 +38,11 @@ async def test_a_delivered_message(desk: Office) -> None:
     """The receipt has the id of the answer, the addresses as given, and says it twice over."""
     await desk.esme()
     client = await desk.bound()
-    source: dict[str, Any] = {"source_addr_ton": 0, "source_addr_npi": 1, "source_addr": "00447700900001"}
+    source: dict[str, Any] = {
+        "source_addr_ton": 0,
+        "source_addr_npi": 1,
+        "source_addr": "00447700900001",
+    }
     name = await sent(client, text=b"Hello world, and more of it", **source, service_type="WAP")
     pdu, receipt = await told(client)
     assert (receipt.id, receipt.stat, receipt.error) == (name, "DELIVRD", "000")
@@ -67,7 +72,7 @@ async def test_a_failure(desk: Office, to: str, stat: str, error: str, network: 
     assert pdu.tlv(Tag.NETWORK_ERROR_CODE) == network
 
 
-async def test_what_was_asked_for(desk: Office) -> None:
+async def test_what_was_asked_for(desk: Office, url: str) -> None:
     """registered_delivery chooses: no end, every one, failures, successes; and when it was sent."""
     await desk.esme()
     client = await desk.bound(command=Command.BIND_RECEIVER)
@@ -91,6 +96,8 @@ async def test_what_was_asked_for(desk: Office) -> None:
         assert pdu.number("esm_class") == (0x20 if receipt.stat == "ENROUTE" else 0x04)
     assert found == wanted
     assert await client.quiet() == []
+    await desk.waiting(0)
+    await invariants.check(url)
 
 
 async def test_a_cancelled_message(desk: Office) -> None:
