@@ -14,6 +14,11 @@ from smpp.test_golden import GOLDEN
 
 _COMMANDS: Final = tuple(BODIES)
 _USUAL: Final = (Command.SUBMIT_SM, Command.DELIVER_SM, Command.DATA_SM)
+_PLAIN: Final = {
+    "source_addr_ton": b"\5", "source_addr": b"Shop\0", "dest_addr_ton": b"\1",
+    "destination_addr": b"447700900123\0", "dest_address": b"\x01\x01\x01\x01447700900123\0",
+    "registered_delivery": b"\1", "short_message": b"\5hello",
+}  # fmt: skip
 _TELLING: Final = (0, 1, 2, 3, 4, 8, 16, 0x20, 0x40, 0x7F, 0x80, 0xC0, 0xF5, 0xFE, 0xFF)
 _SEQUENCES: Final = (0, 1, 2, 3, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 _STATUSES: Final = (0, 0, 0, 1, 8, 0x58, 0xFF, 0x400, 0xFFFFFFFF)
@@ -55,9 +60,15 @@ def case(chance: random.Random) -> bytes:
     return bytes(octets)
 
 
-def grown(chance: random.Random, command: int) -> bytearray:
-    """A PDU of this command with all its fields, each right or nearly so, and some TLVs."""
-    body = b"".join(_field(spec, chance) for spec in BODIES[command])
+def grown(chance: random.Random, command: int, plain: float = 0.0) -> bytearray:
+    """A PDU of this command with all its fields, each right or nearly so, and some TLVs.
+
+    `plain` is the share of fields, 0 to 1, that have the value they have in most messages.
+    """
+    body = b"".join(
+        _PLAIN.get(spec.name, b"\0") if chance.random() < plain else _field(spec, chance)
+        for spec in BODIES[command]
+    )
     tlvs = b"".join(_tlv(chance) for _ in range(chance.choice((0, 0, 1, 2, 5))))
     length = 16 + len(body) + len(tlvs)
     status = chance.choice(_STATUSES) if command & 0x80000000 else 0
