@@ -196,9 +196,11 @@ class InboundReceiver:
 
     async def _sweep(self, tx: Connection, now: datetime) -> tuple[int, int]:
         """How many long messages were looked at, and how many outbox rows written."""
+        limits = now - self._parts_wait, now - REPEATS, now - 2 * self._parts_wait
+        if not await tx.fetch(STALE, *limits):  # it reads all parts: nobody shall wait for that
+            return 0, 0
         await tx.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-        wait = self._parts_wait
-        stale = await tx.fetch(STALE, now - wait, now - REPEATS, now - 2 * wait)
+        stale = await tx.fetch(STALE, *limits)
         groups = await _find(tx, [tuple(row)[:7] for row in stale if not row["is_shown"]])
         hooked = await self._show(tx, groups, now)
         await _execute(tx, MARK, [(*group.key, group.message_id) for group in groups])

@@ -7,6 +7,12 @@ from typing import Any
 import orjson
 
 from messages.walk import NUMBER, Walk
+from onesixty.carriers.contract import Inbound
+from onesixty.messages.inbound import PARTS_WAIT
+from onesixty.sms import udh
+from onesixty.sms.alphabet import Encoding
+from onesixty.sms.form import Form
+from onesixty.sms.reassembly import GAP, Fragment
 
 from .door import Door
 
@@ -126,3 +132,35 @@ async def test_forms_in_a_batch(sending: Door, walk: Walk) -> None:
     wrong = data | {"body": "x"}
     answer = await sending.ask("POST", BATCH, wrong)
     assert (answer.status, answer.body["errors"][0]["pointer"]) == (422, "/data")
+
+
+async def test_what_came_from_handsets(sending: Door, walk: Walk) -> None:
+    """Binary data, ports and missing parts are read, listed and told as they are stored."""
+    header = udh.build(udh.ports(2948, 9200))
+    form = Form(udh=header, data_coding=0xF5, message_class=1)
+    now = walk.clock.now()
+    for fragment, beside in (
+        (Fragment(Encoding.BINARY, b"\x01\xff"), form),
+        (Fragment(Encoding.GSM7, b"begin ", 7, 8, 3, 1), None),
+    ):
+        walk.inbound.put(
+            [
+                Inbound(
+                    walk.carrier.number, "+447700900999", "12345", fragment, now,
+                    lambda stored: None, beside,
+                )
+            ]
+        )  # fmt: skip
+    await walk.received()
+    await walk.clock.advance(PARTS_WAIT.total_seconds() + 1)
+    await walk.inbound.sweep()
+    listed = await sending.ask("GET", f"{SEND}?direction=inbound")
+    gaps, data = listed.body["data"]
+    shown = {"data": "Af8=", "udh": header.hex(), "ports": WAP, "message_class": 1}
+    shown |= {"data_coding": 0xF5, "body": "", "encoding": "binary"}
+    assert {name: data[name] for name in shown} == shown
+    assert (gaps["body"], gaps["missing_parts"]) == (f"begin {GAP}", [2, 3])
+    assert gaps["error"]["code"] == "parts_missing"
+    events = await sending.ask("GET", "/v1/events?type=message.received")
+    assert {event["data"]["id"] for event in events.body["data"]} == {gaps["id"], data["id"]}
+    assert [2, 3] in [event["data"].get("missing_parts") for event in events.body["data"]]
