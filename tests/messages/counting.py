@@ -32,6 +32,6 @@ async def statements(database: Database) -> AsyncIterator[list[str]]:
 @contextlib.asynccontextmanager
 async def _every(database: Database) -> AsyncIterator[list[Any]]:
     """All connections that the pool may have."""
-    pool = database._pool
+    most = database._pool.most
     async with contextlib.AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(pool.acquire()) for _ in range(pool.get_max_size())]
+        yield [await stack.enter_async_context(database.read()) for _ in range(most)]

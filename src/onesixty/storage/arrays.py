@@ -20,6 +20,7 @@ from uuid import UUID
 import orjson
 from asyncpg.pgproto import pgproto
 
+JSONB: Final = 3802
 _HEAD: Final = struct.Struct(">iiIii")  # dimensions, flags, type of element, length, first index
 _LENGTH: Final = struct.Struct(">i")  # before each element
 _pack: Final = _LENGTH.pack
@@ -226,5 +227,5 @@ KINDS: Final = (
     Kind("_text", 1009, 25, _text, _texts, bytes.decode),
     Kind("_timestamptz", 1185, 1184, _moment, _moments, _to_moment),
     Kind("_uuid", 2951, 2950, _uuid, _uuids, pgproto.UUID),
-    Kind("_jsonb", 3807, 3802, _document, _documents, from_json, equal_is_same=False),
+    Kind("_jsonb", 3807, JSONB, _document, _documents, from_json, equal_is_same=False),
 )

@@ -6,12 +6,13 @@ The edge (a loop or a door) opens a transaction; nothing below can commit.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import asyncpg
 
 from onesixty.kit.problems import Problem
 from onesixty.storage import arrays
+from onesixty.storage.pool import Pool
 
 Connection = asyncpg.Connection
 Rows = list[asyncpg.Record]
@@ -63,7 +64,7 @@ class _Connection(asyncpg.Connection):
 class Database:
     """A pool of connections to one PostgreSQL database."""
 
-    def __init__(self, pool: asyncpg.Pool, url: str) -> None:
+    def __init__(self, pool: Pool, url: str) -> None:
         self._pool = pool
         self.url = url
         self._searches = asyncio.Semaphore(SEARCHES_MOST)
@@ -71,15 +72,20 @@ class Database:
     @classmethod
     async def open(cls, url: str, *, connections: int = 8) -> "Database":
         """Connect; raises OSError or an asyncpg error when the server cannot be reached."""
-        pool = await asyncpg.create_pool(
-            url,
-            min_size=min(4, connections),
-            max_size=connections,
-            init=_prepare,
-            connection_class=_Connection,
-            server_settings=_SESSION,
-            max_inactive_connection_lifetime=0,
-        )
+
+        async def connect() -> Connection:
+            try:
+                connection = await asyncpg.connect(
+                    url, connection_class=_Connection, server_settings=_SESSION
+                )
+            except asyncpg.ObjectNotInPrerequisiteStateError as error:
+                # ALTER DATABASE ... ALLOW_CONNECTIONS false: an outage too.
+                raise asyncpg.CannotConnectNowError(str(error)) from error
+            _prepare(connection)
+            return connection
+
+        pool = Pool(connect, connections)
+        pool.release(await pool.acquire())
         return cls(pool, url)
 
     async def close(self) -> None:
@@ -89,16 +95,19 @@ class Database:
     @contextlib.asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
         """A connection for statements that need no transaction of several."""
-        async with self._pool.acquire() as connection:
-            yield cast("Connection", connection)
+        connection = await self._pool.acquire()
+        try:
+            yield connection
+        finally:
+            self._pool.release(connection)
 
     @contextlib.asynccontextmanager
     async def write(self) -> AsyncIterator[Connection]:
         """A transaction: committed at the end of the block, rolled back when it raises."""
-        async with self._pool.acquire() as connection:
+        async with self.read() as connection:
             try:
                 async with connection.transaction():
-                    yield cast("Connection", connection)
+                    yield connection
             except asyncpg.ReadOnlySQLTransactionError:
                 connection.terminate()
                 raise
@@ -122,14 +131,16 @@ class Database:
 
         The walk is built of these.
         """
-        async with self._pool.acquire() as connection:
-            try:
-                rows: Rows = await connection.fetch(statement, *arguments)
-            except asyncpg.ReadOnlySQLTransactionError:
-                # A session that was opened while the server took no writes may never take any.
-                connection.terminate()
-                raise
-            return rows
+        connection = await self._pool.acquire()
+        try:
+            rows: Rows = await connection.fetch(statement, *arguments)
+        except asyncpg.ReadOnlySQLTransactionError:
+            # A session that was opened while the server took no writes may never take any.
+            connection.terminate()
+            raise
+        finally:
+            self._pool.release(connection)
+        return rows
 
     async def listen(self, channel: str, heard: Callable[[], None]) -> Connection:
         """A connection of its own that calls `heard` at every NOTIFY on the channel.
@@ -156,16 +167,12 @@ def columns(rows: Sequence[Sequence[Any]], width: int) -> list[Sequence[Any]]:
     ]
 
 
-async def _prepare(connection: Connection) -> None:
-    await connection.set_type_codec(
-        "jsonb",
-        schema="pg_catalog",
-        format="binary",
-        encoder=arrays.json,
-        decoder=arrays.from_json,
-    )
-    # `set_type_codec` refuses arrays; this is what it calls.
+def _prepare(connection: Connection) -> None:
+    # What `set_type_codec` calls, which refuses arrays, and asks the server first.
     settings = connection._protocol.get_settings()  # type: ignore[attr-defined]
+    settings.add_python_codec(
+        arrays.JSONB, "jsonb", "pg_catalog", [], "scalar", arrays.json, arrays.from_json, "binary"
+    )
     for kind in arrays.KINDS:
         settings.add_python_codec(
             kind.oid, kind.name, "pg_catalog", [], "array", kind.encode, kind.decode, "binary"
