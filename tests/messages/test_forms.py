@@ -89,6 +89,33 @@ def udh_of_tables(form: Form) -> bool:
     return form.udh.endswith(udh.shifts(single=1)) and bool(form.udh)
 
 
+async def test_nothing_that_a_handset_sends_is_dropped(walk: Walk) -> None:
+    """Whatever octets come under whatever coding, with headers or not, are stored and answered."""
+    luck, answers, build = chance(160), list[bool](), builder(walk)
+    parts = 0
+    for number in range(400):
+        octets = luck.randbytes(luck.randrange(12))
+        if luck.randrange(2):
+            octets = udh.build(udh.concatenation(number, 2, 1 + number % 2)) + octets
+        fields: dict[str, Any] = {
+            "source_addr": f"4477009{number:05d}", "source_addr_ton": 1,
+            "esm_class": luck.choice((0, 0x40, 0xC0)), "data_coding": luck.randrange(256),
+            "protocol_id": luck.randrange(256), "short_message": octets,
+        }  # fmt: skip
+        came = build.inbound(
+            Pdu(Command.DELIVER_SM, fields=fields), walk.clock.now(), lambda *_: None
+        )
+        came.acknowledge = answers.append
+        parts += came.fragment.total > 1
+        walk.inbound.put([came])
+    await walk.received()
+    assert answers == [True] * 400
+    assert await walk.count("inbound_parts") == parts > 100
+    rows = await walk.database.fetch("SELECT body, form FROM messages WHERE direction = 1")
+    assert len(rows) == 400 - parts
+    assert all("\ufffd" not in row["body"] or row["form"]["data"] for row in rows)
+
+
 async def test_a_form_waits_in_the_queue(walk: Walk) -> None:
     """A message that is claimed from the queue has its form, as one that was handed over."""
     walk.carrier.window = 0
