@@ -120,7 +120,7 @@ async def test_data_coding_0_means_what_its_customer_says(desk: Office) -> None:
     assert (await desk.message(answer.text("message_id")))["body"] == "café @$"
 
 
-ADDRESSES = [
+ADDRESSES: list[tuple[dict[str, Any], str, str]] = [
     ({"dest_addr_ton": 0, "destination_addr": "+447700900123"}, "Shop", "+447700900123"),
     ({"dest_addr_ton": 0, "destination_addr": "00447700900123"}, "Shop", "+447700900123"),
     ({"dest_addr_ton": 2, "destination_addr": "07700900123"}, "Shop", "+447700900123"),
@@ -146,7 +146,7 @@ async def test_wishes(desk: Office) -> None:
     await desk.esme(default_category="marketing", tags=["vip"])
     client = await desk.bound()
     plain = await client.ask(submit_sm())
-    wanted = {
+    wanted: dict[str, Any] = {
         "priority_flag": 2,
         "schedule_delivery_time": "000001000000000R",
         "validity_period": "000002000000000R",
@@ -243,7 +243,7 @@ async def test_submit_multi(desk: Office) -> None:
     """A message for each good destination under one id, and the others with their faults."""
     await desk.esme()
     client = await desk.bound()
-    destinations = [
+    destinations: list[Destination | DistributionList] = [
         Destination(1, 1, "447700900001"),
         Destination(1, 1, "12"),
         DistributionList("friends"),
