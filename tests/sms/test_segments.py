@@ -247,3 +247,62 @@ def test_malformed_headers_are_refused(header: str) -> None:
     """A header whose length is not its own would eat data or leave junk."""
     with pytest.raises(SegmentationError, match="malformed"):
         plan_octets(b"data", header=bytes.fromhex(header))
+
+
+WAP = udh.build(udh.ports(2948, 9200))
+
+
+@pytest.mark.parametrize(
+    ("text", "sizes"),
+    [("a" * 152, [152]), ("a" * 153, [146, 7]), ("я" * 66, [132]), ("я" * 67, [128, 6])],
+)
+def test_text_under_a_header(text: str, sizes: list[int]) -> None:
+    """A header takes its room in every part, also where the carrier numbers or cuts plain text."""
+    for concatenation in (Concatenation.UDH8, Concatenation.SAR, Concatenation.PAYLOAD):
+        built = parts(plan(text, header=WAP, concatenation=concatenation), 1)
+        assert [len(part.data) for part in built] == sizes
+        assert all(part.udh.endswith(WAP[1:]) for part in built)
+
+
+def test_text_is_written_in_the_tables_of_its_header() -> None:
+    """A header that names a language is believed; what its tables lack makes the text UTF-16."""
+    turkish = udh.build(udh.shifts(single=Language.TURKISH))
+    planned = plan("ş", header=turkish)
+    assert (planned.encoding, planned.pieces) == (GSM7, (b"\x1bs",))
+    assert plan("я", header=turkish).encoding is UCS2
+    with pytest.raises(SegmentationError, match=r"U\+044F"):
+        plan("я", header=turkish, encoding=GSM7)
+
+
+def test_a_part_that_the_caller_cut_is_not_cut_again() -> None:
+    """Text under a header with a number must fit one part."""
+    header = udh.build(udh.concatenation(1, 2, 1))
+    assert plan("a" * 153, header=header).segments == 1
+    with pytest.raises(SegmentationError, match="2 segments"):
+        plan("a" * 154, header=header)
+
+
+@pytest.mark.parametrize(
+    ("octets", "encoding", "sizes"),
+    [
+        (b"a" * 160, GSM7, [160]),
+        (b"a" * 152 + b"\x1be" + b"a" * 10, GSM7, [152, 12]),
+        ("я".encode("utf-16-be") * 66 + "😀яяя".encode("utf-16-be"), UCS2, [132, 10]),
+    ],
+)
+def test_octets_are_cut_in_their_unit(octets: bytes, encoding: Encoding, sizes: list[int]) -> None:
+    """Octets that go out untouched are cut like the text that they are."""
+    planned = plan_octets(octets, encoding=encoding)
+    assert [len(piece) for piece in planned.pieces] == sizes
+    assert b"".join(planned.pieces) == octets
+
+
+def test_the_longest_header_leaves_room() -> None:
+    """Beside it every part still has a character of any encoding; a longer one is refused."""
+    longest = udh.build(udh.join([(0x70, bytes(127))]))
+    assert len(longest) == 130
+    for concatenation in (Concatenation.UDH8, Concatenation.UDH16):
+        planned = plan("😀" * 3, header=longest, concatenation=concatenation)
+        assert "".join(piece.decode("utf-16-be") for piece in planned.pieces) == "😀" * 3
+    with pytest.raises(SegmentationError, match="malformed"):
+        plan("a", header=udh.build(udh.join([(0x70, bytes(128))])))
