@@ -15,11 +15,16 @@ from onesixty import app as composition
 from onesixty.kit.clock import SystemClock
 from onesixty.kit.secrets import Sealer
 from onesixty.settings import Settings
-from walk.platform import serving
+from simulator.esme import Esme
+from walk.platform import serving, until
 
 KEY = "os_live_wholewholewholewhole"
 # What is there to be found, by the path or by the name of its parameter.
-_THERE = {"/v1/carriers/{name}": "sandbox", "/v1/routes/{name}": "all"}
+_THERE = {
+    "/v1/carriers/{name}/trace": "deaf",
+    "/v1/carriers/{name}": "sandbox",
+    "/v1/routes/{name}": "all",
+}
 _THERE_BY_NAME = {"number": "+447700900123", "code": "not_found"}
 _numbers = itertools.count()
 
@@ -110,3 +115,17 @@ async def _fill(api: Api) -> None:
     await api.make("/v1/routes", {"name": "all", "carriers": [{"carrier": "sandbox"}]})
     for name, path, body in made:
         api.there[name] = (await api.make(path, body))["id"]
+    nowhere = {"host": "127.0.0.1", "port": 1, "system_id": "x", "password": "x"}
+    await api.make("/v1/carriers", {"name": "deaf", "kind": "smpp", "settings": nowhere})
+    await api.make("/v1/esmes", {"system_id": "acme01", "password": "secret"})
+    api.there["system_id"] = "acme01"
+    port = await api.app.door.servers["smpp"].start("127.0.0.1", 0)
+    customer = await Esme.connect(port)
+    await customer.bind(name="acme01")
+    await customer.close()
+
+    async def has_failed() -> bool:
+        _, trace = await api.ask("GET", "/v1/carriers/deaf/trace")
+        return bool(trace["data"])
+
+    await until(has_failed)

@@ -7,6 +7,7 @@ from rich.text import Text
 from onesixty.cli.terminal import out
 
 _ARROWS: Final = {"in": "<-", "out": "->"}
+_ENDS: Final = ("source_addr", "destination_addr", "esme_addr")
 _GOOD: Final = frozenset({None, "ESME_ROK"})
 _SESSION_WIDTH: Final = 17
 
@@ -42,14 +43,11 @@ def _words(entry: dict[str, Any]) -> list[str]:
     said += _about_binds(entry)
     if fields.get("message_id"):
         said.append(f"id {fields['message_id']}")
-    if "source_addr" in fields:
-        said.append(f"{fields['source_addr'] or '(none)'} > {_recipient(fields)}")
+    ends = [str(fields[name] or "(none)") for name in _ENDS if name in fields]
+    if len(ends) == 2 and set(ends) != {"(none)"}:
+        said.append(" > ".join(ends))
     said += _about_message(entry)
     return said + _faults(entry)
-
-
-def _recipient(fields: dict[str, Any]) -> str:
-    return str(fields.get("destination_addr", fields.get("esme_addr", "")) or "(none)")
 
 
 def _about_binds(entry: dict[str, Any]) -> list[str]:
