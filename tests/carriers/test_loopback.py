@@ -5,9 +5,11 @@ import pytest
 from conformance.bench import LONG, Bench, submission
 from conformance.peers import LoopbackPeer, built
 from onesixty.carriers.contract import OutcomeKind, Receipt, ReceiptState
+from onesixty.carriers.loopback import LoopbackCarrier
 from onesixty.kit.chance import Chance
 from onesixty.kit.clock import SystemClock
 from onesixty.simulator.numbers import NUMBERS, PREFIX, Answer, State
+from onesixty.sms.form import Form, for_ports
 
 SOON = 2.0  # seconds; what takes longer is not waited for
 ANSWERS = {
@@ -98,3 +100,16 @@ async def test_nothing_comes_after_the_stop(bench: Bench) -> None:
     await bench.until(lambda: bool(bench.receipts))
     assert {receipt.sender for receipt in bench.receipts} == {PREFIX + "03"}
     await bench.carrier.stop(0.0)
+
+
+async def test_an_echo_has_the_form_of_what_it_got(bench: Bench) -> None:
+    """Binary data and its header come back as they went out."""
+    await bench.up()
+    form = Form(udh=for_ports(2948, 9200), data=b"\x01\xff")
+    one = submission(PREFIX + "11")
+    one.body, one.form = "", form
+    carrier = bench.carrier
+    assert isinstance(carrier, LoopbackCarrier)
+    carrier._reply(one, one.body)  # which it does after two seconds
+    (came,) = bench.inbounds
+    assert (came.fragment.octets, came.form) == (b"\x01\xff", form)

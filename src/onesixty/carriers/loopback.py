@@ -189,11 +189,15 @@ class LoopbackCarrier:
             if not stored:
                 self._later(REDELIVER_SECONDS, lambda: self._reply(one, text))
 
-        fragment = Fragment(Encoding.UCS2, text.encode("utf-16-be"))
-        inbound = Inbound(
-            self._id, one.recipient, one.sender or "", fragment, self._clock.now(), acknowledge
+        fragment, form = Fragment(Encoding.UCS2, text.encode("utf-16-be")), None
+        if text == one.body and one.form:  # an echo of what is not plain text
+            form = one.form
+            if form.data is not None:
+                fragment = Fragment(Encoding.BINARY, form.data)
+        now, sender = self._clock.now(), one.sender or ""
+        self._events.on_inbound(
+            [Inbound(self._id, one.recipient, sender, fragment, now, acknowledge, form)]
         )
-        self._events.on_inbound([inbound])
 
     def _later(self, seconds: float, call: Callable[[], None]) -> None:
         def run() -> None:
