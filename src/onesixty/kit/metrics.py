@@ -40,7 +40,7 @@ esme_requests = Counter(
 )
 esme_seconds = Histogram(
     "onesixty_esme_seconds",
-    "From a submit_sm to its submit_sm_resp",
+    "From a submit_sm to its submit_sm_resp, of the first in each read",
     buckets=_SECONDS,
     registry=REGISTRY,
 )

@@ -33,6 +33,9 @@ from onesixty.storage.database import OUTAGES
 
 CHANGED_SECONDS: Final = 5.0  # open answers have that long when an ESME is disabled or changed
 _SINGLE: Final = frozenset({Command.SUBMIT_SM, Command.DATA_SM})
+_TAKEN: Final[dict[int, Any]] = {
+    command: metrics.esme_requests.labels(command_name(command), "ESME_ROK") for command in _SINGLE
+}
 _log = structlog.get_logger()
 
 
@@ -112,11 +115,13 @@ class Door:
         session: EsmeSession = link.owner
         began = self._clock.monotonic()
         queries: list[Pdu] = []
+        waits_longest = True  # only the first is timed
         for pdu in pdus:
             if status := self._gate(session, pdu, began):
                 self._answer(session, pdu, status)
             elif pdu.command in _SINGLE and not pdu.fields.get("replace_if_present_flag"):
-                self._submit(session, pdu, began)
+                self._submit(session, pdu, began if waits_longest else None)
+                waits_longest = False
             elif pdu.command == Command.QUERY_SM:
                 queries.append(pdu)
             else:
@@ -187,7 +192,7 @@ class Door:
         bucket.take(len(destinations) if isinstance(destinations, list) else 1)
         return 0
 
-    def _submit(self, session: EsmeSession, pdu: Pdu, began: float) -> None:
+    def _submit(self, session: EsmeSession, pdu: Pdu, began: float | None) -> None:
         session.submits += 1
         try:
             status = self._take(session, pdu, began)
@@ -198,7 +203,7 @@ class Door:
         if status:
             self._answer(session, pdu, status)
 
-    def _take(self, session: EsmeSession, pdu: Pdu, began: float) -> int:
+    def _take(self, session: EsmeSession, pdu: Pdu, began: float | None) -> int:
         """Have a message stored; the command_status when it is refused now, 0 when it is not."""
         request = submits.read(pdu, session.esme, self._clock.now())
         if isinstance(request, Objection):
@@ -213,7 +218,7 @@ class Door:
         return 0
 
     def _stored(
-        self, session: EsmeSession, pdu: Pdu, began: float, done: "asyncio.Future[Any]"
+        self, session: EsmeSession, pdu: Pdu, began: float | None, done: "asyncio.Future[Any]"
     ) -> None:
         if done.cancelled():
             return
@@ -225,8 +230,9 @@ class Door:
         session.accepted += 1
         shown = message_ids.shown(message.id, session.esme.settings.id_form, message.origin)
         session.link.respond(pdu, 0, {"message_id": shown})
-        metrics.esme_requests.labels(command_name(pdu.command), "ESME_ROK").inc()
-        metrics.esme_seconds.observe(self._clock.monotonic() - began)
+        _TAKEN[pdu.command].inc()
+        if began is not None:
+            metrics.esme_seconds.observe(self._clock.monotonic() - began)
 
     async def _attend(self, session: EsmeSession, pdu: Pdu) -> None:
         serve = {

@@ -24,6 +24,7 @@ from onesixty.sms.alphabet import GSM7
 from onesixty.sms.form import Form
 
 PRIORITY_MOST: Final = 3
+_TEXTS: Final = {0x00: "auto", 0x01: "auto", 0x03: "auto", 0x08: "ucs2"}  # see _content
 FLASH_SUBUNIT: Final = 1  # dest_addr_subunit: shown at once
 _CATEGORIES: Final = {category.name.lower(): category for category in Category}
 # At least so urgent; only the setting of an ESME makes an emergency.
@@ -120,6 +121,12 @@ def _content(pdu: Pdu, meaning: str) -> tuple[str, str, Form | None] | Objection
     fields: dict[str, Any] = pdu.fields
     data_coding: int = fields["data_coding"]
     octets = pdu.user_data()
+    if data_coding in _TEXTS and not (
+        pdu.tlvs or fields["esm_class"] & UDHI or fields.get("protocol_id") or not octets
+    ):  # as most are: what follows would find the same, slower
+        text = text_of(octets, data_coding, meaning)
+        if text is not None:
+            return text, _TEXTS[data_coding], None
     if not octets and fields.get("sm_default_msg_id"):
         return Objection(Status.RINVDFTMSGID, "there are no predefined messages")
     if pdu.tlvs and fields.get("short_message") and pdu.tlv(Tag.MESSAGE_PAYLOAD) is not None:
