@@ -194,6 +194,7 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
         esme_states=door.headcount.states,
         is_ready=housekeeping.why_not_ready,
         allow_private_urls=settings.allow_private_urls,
+        reread_receipts=receiver.reread,
         ask_processes=questions.ask,
     )
     app = App(

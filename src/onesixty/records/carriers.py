@@ -42,7 +42,7 @@ def check(spec: CarrierSpec, given: dict[str, Any]) -> tuple[dict[str, Any], dic
     secrets: dict[str, Any] = {}
     for name, field in known.items():
         value = field.default if given.get(name) is None else given[name]
-        error = _wrong(field, value)
+        error = wrong(field, value)
         if error:
             errors.append(FieldError(f"/settings/{name}", "invalid", error))
         elif value is not None:
@@ -156,6 +156,14 @@ async def names(tx: Connection, carrier_ids: set[int]) -> dict[int, str]:
     return {row["id"]: row["name"] for row in rows}
 
 
+async def learned(tx: Connection, carrier_id: int) -> dict[str, Any] | None:
+    """What the receipts of a carrier have taught; None: none ever came."""
+    found: dict[str, Any] | None = await tx.fetchval(
+        "SELECT learned FROM carrier_learning WHERE carrier_id = $1", carrier_id
+    )
+    return found
+
+
 _REACHABLE = (
     "WITH RECURSIVE above AS ("
     " SELECT id, parent_id, 0 AS height FROM accounts WHERE id = $1"
@@ -196,7 +204,8 @@ def _sealed(secrets: dict[str, Any], sealer: Sealer) -> bytes | None:
     return sealer.seal(orjson.dumps(secrets)) if secrets else None
 
 
-def _wrong(field: SettingField, value: Any) -> str | None:
+def wrong(field: SettingField, value: Any) -> str | None:
+    """What is wrong with a value of a setting, if anything."""
     if field.required and value in (None, ""):
         return f"{field.name} is required: {field.title}"
     if value is None:

@@ -33,7 +33,7 @@ async def test_create(door: Door) -> None:
     assert carrier["rate_per_second"] == 30
     assert carrier["state"] == {"status": "starting"}
     shown = await door.ask("GET", "/v1/carriers/acme")
-    assert shown.body == carrier
+    assert shown.body == carrier | {"learned": None}
     listed = await door.ask("GET", "/v1/carriers")
     assert listed.body == {"data": [carrier], "next": None}
 

@@ -3,12 +3,14 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from fastapi import Depends, Request
 
 from onesixty.kit.clock import Clock
 from onesixty.kit.problems import Problem
 from onesixty.kit.secrets import Sealer, key_hash
+from onesixty.messages.receive import Reader, Reread
 from onesixty.messages.types import Caller
 from onesixty.nodes.questions import Answers, nobody
 from onesixty.records.snapshot import SnapshotKeeper
@@ -20,6 +22,11 @@ BODY_MOST = 8 * 1024 * 1024  # a batch of 10,000 with long texts
 async def nobody_bound(esme_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
     """No ESME is bound: without an SMPP door."""
     return {one: {"sessions": [], "last_refusal": None} for one in esme_ids}
+
+
+async def nothing_kept(carrier_id: int, after: UUID, read: Reader, steps_most: int) -> Reread:
+    """There are no receipts to read again: without the rooms of the walk."""
+    return Reread()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,8 @@ class Context:
     allow_private_urls: bool
     # Who is bound of these ESMEs, by their numbers: `sessions` and `last_refusal`.
     esme_states: Callable[[Sequence[int]], Awaitable[dict[int, dict[str, Any]]]] = nobody_bound
+    # The number of a carrier, the id behind which to begin, how to read, how many steps at most.
+    reread_receipts: Callable[[int, UUID, Reader, int], Awaitable[Reread]] = nothing_kept
     ask_processes: Callable[[dict[str, Any]], Awaitable[Answers]] = nobody  # for traces
 
 

@@ -2,8 +2,9 @@
 
 from onesixty.messages.receive.apply import APPLY, HOLD, SIBLINGS, PartNews, apply, fold
 from onesixty.messages.receive.find import MATCH, RECIPIENTS
+from onesixty.messages.receive.learning import recent
 from onesixty.messages.receive.receiver import INBOX_MOST, STORE, Receiver
-from onesixty.messages.receive.rereading import PARKED, READ, REWRITE, UNTIL
+from onesixty.messages.receive.rereading import PARKED, READ, REWRITE, UNTIL, Reader, Reread
 
 __all__ = [
     "APPLY",
@@ -18,7 +19,10 @@ __all__ = [
     "STORE",
     "UNTIL",
     "PartNews",
+    "Reader",
     "Receiver",
+    "Reread",
     "apply",
     "fold",
+    "recent",
 ]
