@@ -45,14 +45,18 @@ class ScriptedDoor:
     """Where the test is the ESMEs: `handed` holds what they were given and have not answered."""
 
     def __init__(self) -> None:
-        self.room: dict[int, int] = {}
+        self.places: dict[int, int] = {}
         self.handed: list[tuple[Notice, Callable[[Answer], None]]] = []
         self.objection: str | None = None  # why nothing can be written
 
     def rooms(self) -> dict[int, int]:
         """As the test wants it, less what is unanswered."""
+        return {number: self.room(number) for number in self.places}
+
+    def room(self, esme_id: int) -> int:
+        """Its places, less what it has not answered."""
         held = [notice.esme_id for notice, _ in self.handed]
-        return {number: room - held.count(number) for number, room in self.room.items()}
+        return self.places[esme_id] - held.count(esme_id)
 
     def hand_over(self, notice: Notice, on_answer: Callable[[Answer], None]) -> str | None:
         """Keep it until the test answers."""
@@ -75,6 +79,7 @@ class Platform:
     database: Database
     keeper: SnapshotKeeper
     clock: ManualClock
+    chance: Chance
     account: int
     esme: int
     door: ScriptedDoor
@@ -86,14 +91,22 @@ class Platform:
         cls, database: Database, clock: ManualClock, chance: Chance, account: int
     ) -> "Platform":
         """With one ESME, which has room for 100."""
-        keeper = await SnapshotKeeper.start(database, clock)
-        door, deliverer = ScriptedDoor(), EsmeDeliverer(database, keeper, clock, chance)
+        keeper, door = await SnapshotKeeper.start(database, clock), ScriptedDoor()
+        deliverer = EsmeDeliverer(database, keeper, clock, chance)
         deliverer.door = door
         deliverer.settling.start()
-        made = cls(database, keeper, clock, account, 0, door, deliverer)
+        made = cls(database, keeper, clock, chance, account, 0, door, deliverer)
         made.esme = await made.new_esme("client")
-        door.room[made.esme] = 100
+        door.places[made.esme] = 100
         return made
+
+    async def start_anew(self) -> None:
+        """Forget all that a process knows, as one does that dies."""
+        await self.deliverer.stop(5)
+        self.door.handed.clear()
+        self.deliverer = EsmeDeliverer(self.database, self.keeper, self.clock, self.chance)
+        self.deliverer.door = self.door
+        self.deliverer.settling.start()
 
     async def new_esme(self, system_id: str) -> int:
         """The number of a new ESME."""

@@ -101,17 +101,17 @@ async def test_a_late_answer_counts(platform: Platform) -> None:
 
 async def test_nothing_is_claimed_for_who_is_not_bound(platform: Platform) -> None:
     """Without a session its rows stay due; as soon as there is one they flow."""
-    del platform.door.room[platform.esme]
+    del platform.door.places[platform.esme]
     await platform.receipt()
     assert await platform.deliver() == []
     assert await platform.waits() == [NO_TIME]
-    platform.door.room[platform.esme] = 10
+    platform.door.places[platform.esme] = 10
     assert len(await platform.deliver()) == 1
 
 
 async def test_no_more_than_there_is_room_for(platform: Platform) -> None:
     """An ESME is given what it has room for; the rest follows with its answers."""
-    platform.door.room[platform.esme] = 3
+    platform.door.places[platform.esme] = 3
     for _ in range(5):
         await platform.receipt()
     await platform.run()
@@ -125,9 +125,9 @@ async def test_no_more_than_there_is_room_for(platform: Platform) -> None:
 async def test_many_esmes_are_asked_for_first(platform: Platform) -> None:
     """With more ESMEs bound than are claimed from apart, those with news are found all the same."""
     others = dict.fromkeys(range(1000, 1100), 10)
-    platform.door.room |= others
+    platform.door.places |= others
     late = await platform.new_esme("late")
-    platform.door.room[late] = 1
+    platform.door.places[late] = 1
     await platform.receipt()
     await platform.receipt(esme=late)
     assert {notice.esme_id for notice in await platform.deliver()} == {platform.esme, late}
@@ -137,7 +137,8 @@ async def test_a_dead_process_leaves_a_lease(platform: Platform) -> None:
     """What nobody settled comes due again when its lease ends."""
     await platform.receipt()
     await platform.run()
-    platform.door.handed.clear()
+    await platform.start_anew()
+    assert await platform.deliver() == []
     assert await platform.waits() == [timedelta(seconds=LEASE_SECONDS)]
     await platform.clock.advance(LEASE_SECONDS)
     assert len(await platform.deliver()) == 1
@@ -191,7 +192,7 @@ async def test_what_cannot_be_written_is_given_up(platform: Platform) -> None:
 @pytest.mark.parametrize("change", ["removed_at = now()", "enabled = false"])
 async def test_who_is_off_has_nothing_waiting(platform: Platform, change: str) -> None:
     """What waits for an ESME that was removed or disabled ends within a minute, in the log."""
-    del platform.door.room[platform.esme]
+    del platform.door.places[platform.esme]
     await platform.receipt()
     other = await platform.new_esme("other")
     await platform.receipt(esme=other)
@@ -206,7 +207,7 @@ async def test_who_is_off_has_nothing_waiting(platform: Platform, change: str) -
 
 async def test_who_never_binds_loses_what_is_old(platform: Platform) -> None:
     """What nobody fetched in 72 hours ends, in the log."""
-    del platform.door.room[platform.esme]
+    del platform.door.places[platform.esme]
     await platform.receipt()
     await platform.clock.advance(KEPT.total_seconds() - 1)
     await platform.run()
@@ -215,3 +216,15 @@ async def test_who_never_binds_loses_what_is_old(platform: Platform) -> None:
     await platform.run()
     assert await platform.waits() == []
     assert (await platform.log())[0]["error"] == "given up: nobody bound to fetch it"
+
+
+async def test_a_slow_customer_gets_it_once(platform: Platform) -> None:
+    """What is in hand for longer than its lease is not handed over a second time."""
+    await platform.receipt()
+    await platform.run()
+    await platform.clock.advance(LEASE_SECONDS)
+    await platform.run()
+    assert len(platform.door.handed) == 1
+    platform.door.answer()
+    await platform.deliverer.settling.caught_up()
+    assert await platform.waits() == []

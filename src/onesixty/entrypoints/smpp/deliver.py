@@ -12,14 +12,14 @@ from onesixty.smpp.link import Answer, AnswerKind
 from onesixty.smpp.pdus import Pdu
 from onesixty.sms.segments import SegmentationError
 
-_AHEAD: Final = 1  # windows that wait in a session behind the one that is unanswered
+AHEAD_LEAST: Final = 20  # see Deliveries; a claim for each deliver_sm would cost ten times as much
 
 
 class Deliveries:
     """The door of `features/esme_delivery`, on the sessions of this process.
 
-    A session is given a window more than it may send, so that the next deliver_sm is there when an
-    answer makes room. What it could not send comes back NOT_SENT when it ends.
+    A session is given a window more than it may send, or AHEAD_LEAST, so that the next deliver_sm
+    is there when an answer makes room. What it could not send comes back NOT_SENT when it ends.
     """
 
     def __init__(self, sessions: Sessions) -> None:
@@ -28,17 +28,17 @@ class Deliveries:
         self._on: dict[UUID, EsmeSession] = {}  # the session that has the news of a message
 
     def rooms(self) -> dict[int, int]:
-        """Free places of all who can receive, where half a window at least is free."""
-        rooms: dict[int, int] = {}
-        for number in self._sessions.receiving():
-            free = 0
-            for session in self._sessions.of(number):
-                place = _room(session)
-                if place * 2 >= session.settings.window:
-                    free += place
-            if free:
-                rooms[number] = free
-        return rooms
+        """How many more each ESME that can receive may be given; see `room`."""
+        return {number: self.room(number) for number in self._sessions.receiving()}
+
+    def room(self, esme_id: int) -> int:
+        """The free places of its sessions; 0 until half of all that a session has are free."""
+        free = 0
+        for session in self._sessions.of(esme_id):
+            place = _room(session)
+            if place * 2 >= _capacity(session):
+                free += place
+        return free
 
     def hand_over(self, notice: Notice, on_answer: Callable[[Answer], None]) -> str | None:
         """Write a notice to a session of its ESME, in turn."""
@@ -126,5 +126,10 @@ def _severity(answer: Answer) -> int:
 
 def _room(session: EsmeSession) -> int:
     """How many more it may be given; 0 where it cannot receive."""
-    link = session.link
-    return link.room + _AHEAD * session.settings.window if link.can_receive else 0
+    link, window = session.link, session.settings.window
+    return link.room - window + _capacity(session) if link.can_receive else 0
+
+
+def _capacity(session: EsmeSession) -> int:
+    window = session.settings.window
+    return window + max(window, AHEAD_LEAST)

@@ -33,7 +33,7 @@ ROOMS_MOST: Final = 32  # with more ESMEs it pays to ask first for whom anything
 IDLE_SECONDS: Final = 1.0  # retries come due without anyone waking us
 HOUSEKEEPING_SECONDS: Final = 60.0
 SETTLE_MOST: Final = 500
-LEASE_SECONDS: Final = 90.0  # longer than the answer to a deliver_sm is waited for
+LEASE_SECONDS: Final = 120.0  # longer than a deliver_sm waits for its turn and for its answer
 HOLD_FIRST_SECONDS: Final = 1.0  # nothing for an ESME that asks to wait; doubles each time
 HOLD_MOST_SECONDS: Final = 60.0
 _log = structlog.get_logger()
@@ -47,6 +47,10 @@ class Door(Protocol):
 
     def rooms(self) -> dict[int, int]:
         """How many more notices each ESME may be handed now, by its number; 0 or less for none."""
+        ...
+
+    def room(self, esme_id: int) -> int:
+        """The same of one of them."""
         ...
 
     def hand_over(self, notice: Notice, on_answer: OnAnswer) -> str | None:
@@ -63,6 +67,10 @@ class NoDoor:
     def rooms(self) -> dict[int, int]:
         """No room anywhere."""
         return {}
+
+    def room(self, esme_id: int) -> int:
+        """No room."""
+        return 0
 
     def hand_over(self, notice: Notice, on_answer: OnAnswer) -> str | None:
         """Not sent."""
@@ -89,7 +97,7 @@ class EsmeDeliverer:
     ) -> None:
         self._database, self._keeper, self._clock, self._chance = database, keeper, clock, chance
         self.door: Door = NoDoor()
-        self._in_hand = 0
+        self._in_hand: set[claims.Name] = set()
         self._hungry: set[int] = set()  # whose last claim filled all their room: there is more
         self._holds: dict[int, _Hold] = {}
         self._served = 0  # the last to get a share of a full claim; the next begins after it
@@ -135,7 +143,7 @@ class EsmeDeliverer:
         now = self._clock.now()
         if self._clock.monotonic() >= self._housekeeping_at:
             await self._keep_house(now)
-        most = min(CLAIM_MOST, IN_HAND_MOST - self._in_hand - len(self.settling))
+        most = min(CLAIM_MOST, IN_HAND_MOST - len(self._in_hand) - len(self.settling))
         rooms = self._rooms() if most > 0 else {}
         if len(rooms) > ROOMS_MOST:
             waiting = await claims.present(self._database)
@@ -146,7 +154,8 @@ class EsmeDeliverer:
         rows = await claims.claim(self._database, rooms, most, now, lease_until)
         full = len(rows) == most
         counts = Counter(-row["endpoint_id"] for row in rows)
-        self._hungry = {number for number, room in rooms.items() if full or counts[number] >= room}
+        for number, room in rooms.items():
+            (self._hungry.add if full or counts[number] >= room else self._hungry.discard)(number)
         self._served = next((number for number in reversed(rooms) if counts[number]), 0)
         self._begin_all(rows, now)
         return full
@@ -166,32 +175,33 @@ class EsmeDeliverer:
         book, began = self._keeper.book, self._clock.monotonic()
         # What tells of the same message goes out in its order.
         for row in sorted(rows, key=lambda row: (row["event_sequence"] or 0, row["event_id"])):
-            number = -row["endpoint_id"]
-            esme = book.esmes.get(number)
+            esme = book.esmes.get(-row["endpoint_id"])
             if esme is None or not esme.enabled:  # since a moment: housekeeping drops the row
                 continue
             claimed = Claimed(
                 row["event_id"], row["account_id"], row["endpoint_id"], row["attempts"],
                 esme.system_id, row["at"] or now,
             )  # fmt: skip
+            if claimed.name in self._in_hand:  # for longer than its lease: a slow customer
+                continue
             notice = notices.of_row(row)
             wrong = notice if isinstance(notice, str) else self._hand_over(claimed, notice, began)
             if wrong:
                 self.settling.put(verdicts.given_up(claimed, wrong, now))
 
     def _hand_over(self, one: Claimed, notice: Notice, began: float) -> str | None:
-        self._in_hand += 1
+        self._in_hand.add(one.name)
         wrong = self.door.hand_over(notice, partial(self._answered, one, began))
         if wrong:
-            self._in_hand -= 1
+            self._in_hand.discard(one.name)
         return wrong
 
     def _answered(self, one: Claimed, began: float, answer: Answer) -> None:
         if not answer.late:
-            self._in_hand -= 1
+            self._in_hand.discard(one.name)
         number = -one.endpoint_id
         if answer.kind is AnswerKind.NOT_SENT:
-            self.settling.put((one.event_id, one.endpoint_id))
+            self.settling.put(one.name)
             return
         now, monotonic = self._clock.now(), self._clock.monotonic()
         taken = verdicts.is_taken(answer)
@@ -204,7 +214,7 @@ class EsmeDeliverer:
             self._holds.pop(number, None)
         elif verdicts.asks_to_wait(answer):
             self._hold(number, monotonic)
-        if number in self._hungry:
+        if number in self._hungry and self.door.room(number) > 0:
             self.loop.wake()
 
     def _hold(self, number: int, monotonic: float) -> None:

@@ -33,6 +33,11 @@ class Claimed:
     system_id: str
     event_at: datetime
 
+    @property
+    def name(self) -> tuple[UUID, int]:
+        """Of its row: its event and its endpoint."""
+        return self.event_id, self.endpoint_id
+
 
 def is_taken(answer: Answer) -> bool:
     """Whether the ESME has it now."""
