@@ -2,11 +2,16 @@
 
 from typing import Any
 
+import orjson
+from hypothesis import given
+from hypothesis import strategies as st
+
 from onesixty.carriers.explain import explain, pieces
 from onesixty.kit.clock import SystemClock
 from onesixty.smpp.codec import encode
-from onesixty.smpp.pdus import Command, Pdu, Tag, Tlv
+from onesixty.smpp.pdus import Command, Destination, Pdu, Tag, Tlv
 from onesixty.smpp.receipts import MessageState, build_receipt
+from smpp.test_golden import GOLDEN
 
 
 def message(text: bytes, **fields: Any) -> bytes:
@@ -94,3 +99,29 @@ def test_what_is_no_pdu_is_told_too() -> None:
     told = explain(b"GET / HTTP/1.1\r\n")
     assert told["command"] is None
     assert told["faults"] == [{"offset": 0, "text": "not SMPP: an HTTP GET request"}]
+
+
+def test_every_destination_of_a_list_is_told() -> None:
+    """The second address of submit_multi has a name of its own."""
+    both = (Destination(1, 1, "491700000001"), Destination(1, 1, "123"))
+    octets = encode(Pdu(Command.SUBMIT_MULTI, fields={"dest_address": both}))
+    fields = explain(octets)["fields"]
+    assert fields["destination_addr"] == "49170*******"
+    assert fields["destination_addr.2"] == "123"
+
+
+@given(
+    st.sampled_from([one.octets for one in GOLDEN]),
+    st.lists(st.tuples(st.integers(4, 200), st.integers(0, 255)), max_size=4),
+    st.booleans(),
+)
+def test_damage_is_told_and_never_fails(
+    octets: bytes, changes: list[tuple[int, int]], show_text: bool
+) -> None:
+    """Whatever is changed in a PDU, the answer is JSON, and its octets are as many as before."""
+    changed = bytearray(octets)
+    for at, octet in changes:
+        changed[at % len(changed)] = octet
+    told = explain(bytes(changed), show_text=show_text)
+    assert len(bytes.fromhex(orjson.loads(orjson.dumps(told))["hex"])) == len(octets)
+    assert pieces(bytes(changed)) is not None

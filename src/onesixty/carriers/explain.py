@@ -1,5 +1,6 @@
 """A PDU as JSON that people understand: fields, TLVs, the text by its alphabet, what is wrong."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -58,7 +59,7 @@ def explain(octets: bytes, *, show_text: bool = False) -> dict[str, Any]:
         "status": name_of(whole.status) if whole.is_smpp else None,
         "sequence": whole.sequence if whole.is_smpp else None,
         "length": whole.length if whole.is_smpp else len(octets),
-        "fields": {one.name: plain(one.value) for one in shown.pieces if one.tag is None},
+        "fields": _fields(shown.pieces),
         "tlvs": [_tlv(one) for one in shown.pieces if one.tag is not None],
         "message": None,
         "receipt": None,
@@ -94,6 +95,18 @@ def status_hint(status: int) -> str:
 def plain(value: int | str | bytes) -> int | str:
     """A value for JSON: octets as hexadecimal digits."""
     return value.hex() if isinstance(value, bytes) else value
+
+
+def _fields(found: Sequence[Piece]) -> dict[str, int | str]:
+    """Values by name; of the entries of a list the second has `.2` behind its names, and so on."""
+    fields: dict[str, int | str] = {}
+    times: Counter[str] = Counter()
+    for one in found:
+        if one.tag is None:
+            times[one.name] += 1
+            number = times[one.name]
+            fields[one.name if number == 1 else f"{one.name}.{number}"] = plain(one.value)
+    return fields
 
 
 def _tlv(piece: Piece) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """`onesixty smpp decode`: octets as people have them, into words."""
 
+import io
 import json
-import subprocess
+import sys
 
 import pytest
 
-from cli.programs import ENVIRONMENT, PROGRAM, onesixty
+from cli.programs import onesixty
 from onesixty.cli.smpp.hexadecimal import HexError, parse
 from smpp.test_golden import GOLDEN
 
@@ -56,16 +57,21 @@ def test_every_golden_pdu_is_told_without_a_fault() -> None:
     assert b"secret".hex() not in done.stdout
 
 
-def test_a_broken_pdu_shows_where() -> None:
+def test_a_broken_pdu_shows_where(monkeypatch: pytest.MonkeyPatch) -> None:
     """From stdin, in words, with the octet of the fault and exit code 1."""
-    done = subprocess.run(
-        [*PROGRAM, "smpp", "decode", "-"],
-        input="00000013 00000004 00000000 00000001 000500",
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    given = "00000013 00000004 00000000 00000001 000500"
+    monkeypatch.setattr(sys, "stdin", io.StringIO(given))
+    done = onesixty("smpp", "decode", "-")
     assert done.returncode == 1
     assert "source_addr_ton  5      alphanumeric" in done.stdout
     assert "wrong at octet 19: the PDU ends before source_addr" in done.stdout
+
+
+def test_a_terminal_is_not_told_what_to_do() -> None:
+    """Control characters in names and texts are not passed on."""
+    sender = b"\x1b[31mred\0"
+    octets = GOLDEN[5].octets.replace(b"Shop\0", sender)
+    octets = len(octets).to_bytes(4, "big") + octets[4:]
+    done = onesixty("smpp", "decode", octets.hex())
+    assert "[31mred" in done.stdout
+    assert "\x1b" not in done.stdout

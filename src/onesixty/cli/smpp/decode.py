@@ -8,6 +8,7 @@ import typer
 
 from onesixty.carriers.explain import explain, pieces, status_hint
 from onesixty.cli.smpp import hexadecimal
+from onesixty.cli.smpp.lines import harmless
 from onesixty.cli.terminal import FAILED, USAGE, Failure, out, print_table
 from onesixty.smpp.trace.dissect import dissect, split
 from onesixty.smpp.trace.masking import masked
@@ -67,16 +68,18 @@ def _print(told: dict[str, Any]) -> None:
     _print_message(told["message"])
     if receipt := told["receipt"]:
         said = (f"{name.replace('_', ' ')} {value}" for name, value in receipt.items() if value)
-        out.print(f"receipt: {', '.join(said)}")
+        out.print(harmless(f"receipt: {', '.join(said)}"))
     for fault in told["faults"]:
-        out.print(f"wrong at octet {fault['offset']}: {fault['text']}", style="red")
+        out.print(f"wrong at octet {fault['offset']}: {harmless(fault['text'])}", style="red")
 
 
 def _row(one: dict[str, Any]) -> tuple[object, ...]:
     digits = one["hex"]
     shown = digits if len(digits) <= HEX_MOST else f"{digits[:HEX_MOST]}..."
     name = f"{one['name']} {one['tag']}" if one["tag"] else one["name"]
-    return one["offset"], name, one["value"], one["meaning"], shown
+    value = one["value"]
+    shown_value = harmless(value) if isinstance(value, str) else value
+    return one["offset"], name, shown_value, harmless(one["meaning"]), shown
 
 
 def _print_message(message: dict[str, Any] | None) -> None:

@@ -19,12 +19,17 @@ def print_line(entry: dict[str, Any]) -> None:
         session = f"{entry['process']}/{entry['session']}"
         head += f" {session:<{_SESSION_WIDTH}} "
     if entry["kind"] not in _ARROWS:
-        out.print(Text(f"{head} --  {entry['kind']}: {_ends(entry)}", style="dim"))
+        out.print(Text(f"{head} --  {entry['kind']}: {harmless(_ends(entry))}", style="dim"))
         return
     bad = entry["status"] not in _GOOD or entry["faults"]
     line = Text(f"{head} {_ARROWS[entry['kind']]}  ")
-    line.append(" ".join(_words(entry)), style="red" if bad else "")
+    line.append(harmless(" ".join(_words(entry))), style="red" if bad else "")
     out.print(line)
+
+
+def harmless(text: str) -> str:
+    """A text from outside without what a terminal would obey."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def _ends(entry: dict[str, Any]) -> str:
