@@ -16,9 +16,11 @@ RESPONSE_MOST: Final = 1000  # characters
 ERROR_MOST: Final = 300
 
 
-def body_of(row: Any, book: Snapshot) -> bytes:
-    """The JSON of an event row, as it is signed and sent."""
-    return orjson.dumps(feed.shown(row, book))
+def told(row: Any, book: Snapshot) -> tuple[str, bytes]:
+    """The id of an event and its JSON, as it is signed and sent."""
+    event = feed.shown(row, book)
+    identifier: str = event["id"] if event else ids.to_text("evt", row["event_id"])
+    return identifier, orjson.dumps(event)
 
 
 def is_success(status: int | None) -> bool:

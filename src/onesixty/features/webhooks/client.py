@@ -65,7 +65,7 @@ class Place:
         return cls(host, port, tls, "\r\n".join(lines).encode(), (host, port, tls))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Call:
     """A request on its way, and who waits for its answer."""
 

@@ -1,8 +1,7 @@
 """One kept HTTP/1.1 connection: one request at a time, one answer each, cut off when too long."""
 
 import asyncio
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import httptools
 
@@ -10,8 +9,7 @@ TEXT_MOST: Final = 4000  # octets of an answer's body that are kept: enough for 
 ANSWER_MOST: Final = 256 * 1024  # octets; a longer answer is cut off there
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):  # one for each call: made in a third of a frozen dataclass's time
     """What came back. `status` is None when nothing usable did; then `error` says why."""
 
     status: int | None

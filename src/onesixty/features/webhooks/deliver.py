@@ -23,7 +23,7 @@ from onesixty.features.webhooks.outbox import CALLBACKS, Delivery
 from onesixty.features.webhooks.schedule import asked_wait
 from onesixty.features.webhooks.signing import Destination, Destinations, headers
 from onesixty.features.webhooks.targets import Target, Targets
-from onesixty.kit import ids, metrics
+from onesixty.kit import metrics
 from onesixty.kit.chance import Chance
 from onesixty.kit.clock import Clock
 from onesixty.kit.loops import Gatherer, Loop
@@ -217,8 +217,7 @@ class Deliverer:
             self._answered(call, Answer(None, error=call.destination.error))
             return
         try:
-            body = attempts.body_of(call.row, self._keeper.book)
-            identifier = ids.to_text("evt", call.row["event_id"])
+            identifier, body = attempts.told(call.row, self._keeper.book)
             lines = headers(call.destination, identifier, self._clock.now(), body)
         except BaseException:
             self._over(call)  # its lease runs out

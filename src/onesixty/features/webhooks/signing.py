@@ -2,7 +2,7 @@
 and body.
 """
 
-import hmac
+import hashlib
 from binascii import b2a_base64
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +13,27 @@ from onesixty.kit.secrets import Sealer, SealError
 from onesixty.records.snapshot import Endpoint
 
 _KEPT: Final = 10_000
+_BLOCK: Final = 64  # octets that SHA-256 takes at a time
+
+
+class Signer:
+    """HMAC-SHA256 (RFC 2104) under one key, whose part is done once: half the time a signature."""
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, key: bytes) -> None:
+        block = key if len(key) <= _BLOCK else hashlib.sha256(key).digest()
+        block = block.ljust(_BLOCK, b"\0")
+        self._inner, self._outer = (
+            hashlib.sha256(bytes(octet ^ pad for octet in block)) for pad in (0x36, 0x5C)
+        )
+
+    def sign(self, content: bytes) -> bytes:
+        """The 32 octets."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(content)
+        outer.update(inner.digest())
+        return outer.digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +44,7 @@ class Destination:
 
     url: str
     place: Place | None
-    keys: tuple[tuple[bytes, datetime | None], ...]  # each with the end of its use
+    signers: tuple[tuple[Signer, datetime | None], ...]  # each with the end of its use
     error: str = ""
 
 
@@ -62,10 +83,9 @@ class Destinations:
         self, url: str, secret: bytes, old: bytes | None, old_until: datetime | None
     ) -> Destination:
         try:
-            keys: tuple[tuple[bytes, datetime | None], ...] = ((self._sealer.open(secret), None),)
-            if old is not None and old_until is not None:
-                keys += ((self._sealer.open(old), old_until),)
-            return Destination(url, Place.of(url), keys)
+            keys = [(secret, None), (old, old_until)] if old and old_until else [(secret, None)]
+            signers = tuple((Signer(self._sealer.open(key)), until) for key, until in keys)
+            return Destination(url, Place.of(url), signers)
         except (SealError, ValueError) as error:
             return Destination(url, None, (), f"not called: {error}")
 
@@ -77,8 +97,8 @@ def headers(destination: Destination, identifier: str, now: datetime, body: byte
     name, timestamp = identifier.encode(), int(now.timestamp())
     content = b"%b.%d.%b" % (name, timestamp, body)
     signatures = b" ".join(
-        b"v1," + b2a_base64(hmac.digest(key, content, "sha256"), newline=False)
-        for key, until in destination.keys
+        b"v1," + b2a_base64(signer.sign(content), newline=False)
+        for signer, until in destination.signers
         if until is None or until > now
     )
     return b"webhook-id: %b\r\nwebhook-timestamp: %d\r\nwebhook-signature: %b\r\n" % (
