@@ -11,8 +11,8 @@ from onesixty.smpp.trace.capture import Entry, Kind, Wiretap
 
 Find = Callable[[str, int], Sequence[Wiretap]]
 """The sessions here of a carrier or ESME: `("carrier", 7)`."""
-BREATH: Final = 20
-"""PDUs that are explained in one go: each takes 0.2 ms, and the walk waits meanwhile."""
+BREATH: Final = 5
+"""PDUs that are explained in one go: each takes up to 0.4 ms, and the walk waits meanwhile."""
 
 
 class Traces:

@@ -1,6 +1,6 @@
 """The last PDUs of a connection as octets, kept always and read only when somebody asks.
 
-It stands in the way of every PDU, so it only appends a tuple: 0.1 µs each. What they mean is for
+It stands in the way of every PDU, so it only appends a tuple: 0.1 to 0.4 µs each. What they mean is for
 `dissect` to find out, and what of them may be shown for `masking`.
 """
 
