@@ -24,8 +24,8 @@ from onesixty.smpp.statuses import Status
 REFUSAL_SECONDS: Final = 1.0  # from the bind to its refusal, whatever the reason
 GUESSES_MOST: Final = 5  # wrong passwords in a row for a name from an address
 BAN_SECONDS: Final = 60.0
-BINDS_PER_SECOND: Final = 20.0  # of an address
-BINDS_AT_ONCE: Final = 500  # of an address after a pause: whoever lost all sessions comes back
+BINDS_PER_SECOND: Final = 50.0  # of an address
+BINDS_AT_ONCE: Final = 2000  # of an address after a pause: whoever lost all sessions comes back
 REMEMBERED_MOST: Final = 10_000  # passwords, guesses, addresses
 HASHES_AT_ONCE: Final = 2
 
