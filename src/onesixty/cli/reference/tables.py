@@ -76,6 +76,8 @@ def _carrier(spec: CarrierSpec) -> str:
 
 
 def _kind(one: SettingField) -> str:
+    if one.kind == "map":
+        return f"map to {', '.join(map(code, one.choices))}" if one.choices else "map to text"
     if one.choices:
         return ", ".join(map(code, one.choices))
     if one.kind in ("text", "secret"):
