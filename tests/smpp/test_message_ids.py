@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onesixty.smpp.message_ids import IdForm, match_key
+from onesixty.smpp.message_ids import IdForm, Reading, match_key, readings
 
 UUID = "6f9619ff-8b86-d011-b42d-00c04fc964ff"
 
@@ -91,3 +91,42 @@ def test_any_number_matches_its_hexadecimal(number: int, zeros: int) -> None:
     """Up to 64 hex digits a number matches itself in the other base, zero padded or not."""
     padded = "0" * min(zeros, 64 - len(f"{number:x}")) + f"{number:x}"
     assert match_key(padded, IdForm.HEX) == match_key(str(number), IdForm.DECIMAL)
+
+
+@pytest.mark.parametrize(
+    ("receipt", "reading", "answer"),
+    [
+        ("9308878062554710043", Reading.DECIMAL_TO_HEX, "812FC7470000001B"),
+        ("812FC7470000001B", Reading.HEX_TO_DECIMAL, "9308878062554710043"),
+        ("0000010847", Reading.DECIMAL_TO_HEX, "2a5f"),
+        ("00B8BE19", Reading.AS_IS, "B8BE19"),
+        ("smsc1-4711471", Reading.WITHOUT_FIRST, "4711471"),
+        ("4711471:1", Reading.WITHOUT_LAST, "4711471"),
+        ("4711471.0", Reading.WITHOUT_LAST, "4711471"),
+        ("site_004711471", Reading.WITHOUT_FIRST, "4711471"),
+    ],
+)
+def test_readings(receipt: str, reading: Reading, answer: str) -> None:
+    """In one of its readings the id of a receipt has the key of the answer."""
+    assert dict(readings(receipt))[reading] == match_key(answer)
+
+
+@pytest.mark.parametrize(
+    ("receipt", "found"),
+    [
+        ("", []),
+        ("f" * 65, []),
+        (UUID, [Reading.AS_IS]),
+        ("smsc1-4711", [Reading.AS_IS]),
+        ("12345", [Reading.AS_IS, Reading.HEX_TO_DECIMAL, Reading.DECIMAL_TO_HEX]),
+    ],
+)
+def test_what_has_no_other_reading(receipt: str, found: list[Reading]) -> None:
+    """Nothing, too much, a UUID and short pieces are not taken for something else."""
+    assert [reading for reading, _ in readings(receipt)] == found
+
+
+@given(st.text())
+def test_any_text_can_be_read(message_id: str) -> None:
+    """No text makes the readings fail, and none of them is empty."""
+    assert all(key for _, key in readings(message_id))

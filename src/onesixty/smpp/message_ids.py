@@ -66,11 +66,6 @@ def readings(message_id: str) -> Iterator[tuple[Reading, str]]:
             yield Reading.WITHOUT_LAST, match_key(key[: piece.start()])
 
 
-def read_as(message_id: str, reading: str) -> str:
-    """The match key of an id in one reading; "" when it cannot be read so."""
-    return dict(readings(message_id)).get(Reading(reading), "")
-
-
 _AROUND = re.compile(r"\A[^A-Za-z0-9]+|[^A-Za-z0-9]+\Z")
 _HEX = re.compile(r"[0-9a-f]+")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
