@@ -16,7 +16,7 @@ from onesixty.messages import store
 from onesixty.messages.leases import LeaseBook
 from onesixty.messages.retries import Decision, decide
 from onesixty.messages.states import FINAL, UNTOLD, Cause, Status, sql_next, sql_set
-from onesixty.storage.database import Database, columns
+from onesixty.storage.database import Connection, Database, Rows, columns
 
 BATCH_MOST: Final = 1000
 INBOX_MOST: Final = 1_000_000  # never reached: lanes hold back what they hand out
@@ -85,12 +85,24 @@ WITH outcome AS (
 SELECT count(*) FROM hooked
 """
 
+# What never left goes back to the queue under the number of its attempt. When that may be written
+# already, the message may be out again by now, which a lease of another number tells.
+_LOCK: Final = """
+SELECT FROM unnest($1::int[], $2::uuid[]) AS o(account_id, id)
+JOIN messages m ON m.account_id = o.account_id AND m.id = o.id ORDER BY m.id FOR UPDATE OF m
+"""
+_OUT_AGAIN: Final = """
+SELECT o.id FROM unnest($1::uuid[], $2::uuid[]) AS o(id, lease_id)
+WHERE EXISTS (SELECT FROM leases WHERE id <> o.lease_id AND o.id = ANY(message_ids))
+"""
+
 
 class Settler:
     """Collects the outcomes of all lanes and writes them in batches."""
 
     def __init__(self, database: Database, clock: Clock, chance: Chance, leases: LeaseBook) -> None:
         self._database, self._clock, self._chance, self._leases = database, clock, chance, leases
+        self._unclear = False  # the last try failed, and may have been committed all the same
         self.wake_webhooks: Callable[[], None] = lambda: None
         self.look: Callable[[set[int]], None] = lambda carrier_ids: None
         self.gatherer: Gatherer[Outcome] = Gatherer(
@@ -109,7 +121,7 @@ class Settler:
         first, second = _apart(outcomes)
         decisions = [decide(outcome, now, self._chance) for outcome in first]
         done = self._leases.close(_uncounted(first))
-        rows = await self._database.fetch(SETTLE, *_arguments(first, decisions, done))
+        rows = await self._settle(first, decisions, done)
         self._leases.forget(done)
         _count(first)
         if rows[0][0]:
@@ -118,6 +130,33 @@ class Settler:
             self.look(requeued)
         if second:
             await self._write(second)
+
+    async def _settle(
+        self, outcomes: list[Outcome], decisions: list[Decision], done: list[UUID]
+    ) -> Rows:
+        if not self._unclear:
+            self._unclear = True
+            rows = await self._database.fetch(SETTLE, *_arguments(outcomes, decisions, done))
+        else:
+            async with self._database.write() as tx:
+                gone = await _out_again(tx, outcomes, decisions)
+                kept = [n for n, o in enumerate(outcomes) if o.submission.message_id not in gone]
+                some = [outcomes[n] for n in kept], [decisions[n] for n in kept]
+                rows = await tx.fetch(SETTLE, *_arguments(*some, done))
+        self._unclear = False
+        return rows
+
+
+async def _out_again(
+    tx: Connection, outcomes: Sequence[Outcome], decisions: Sequence[Decision]
+) -> set[UUID]:
+    """Those of the messages that were given back and taken again; none can be until the commit."""
+    pairs = zip(outcomes, decisions, strict=True)
+    some = [outcome.submission for outcome, decision in pairs if not decision.counted]
+    names = [one.message_id for one in some]
+    await tx.execute(_LOCK, [one.account_id for one in some], names)
+    rows = await tx.fetch(_OUT_AGAIN, names, [one.lease_id for one in some])
+    return {row["id"] for row in rows}
 
 
 def _uncounted(outcomes: Sequence[Outcome]) -> Iterable[UUID]:
