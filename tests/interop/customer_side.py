@@ -16,6 +16,12 @@ from .live import Live, live
 PASSWORD: Final = "secret"
 MO_NUMBER: Final = "+447700900100"
 WINDOW: Final = 20
+# Numbers that the simulated SMSC does not deliver to: message_state, and a word of the receipt.
+_FATES: Final = {
+    "15005550103": (5, "stat:UNDELIV err:003"),
+    "15005550106": (5, "stat:UNDELIV err:007"),
+    "15005550117": (8, "stat:REJECTD"),
+}
 _TOLD: Final = ("source_addr", "destination_addr", "esm_class", "message_state")
 
 
@@ -44,6 +50,7 @@ async def npm_esme(count: int) -> list[str]:
             assert bound["status"] == 0, bound
             conversation = _Conversation(server, smsc, esme)
             differences = await conversation.submits(mixed(count))
+            differences += await conversation.fails()
             differences += await conversation.delivers(mixed(count, seed=2))
             differences += await conversation.asks()
             unbound = await esme.ask("unbind")
@@ -101,6 +108,20 @@ class _Conversation:
         messages = await self._server.settled(len(answers))
         shown = {one["to"].removeprefix("+") for one in messages if one["status"] == "delivered"}
         return [f"{to} is not delivered" for to in set(answers.values()) - shown]
+
+    async def fails(self) -> list[str]:
+        """Submit to numbers that nothing reaches; the receipts say so."""
+        differences = []
+        for to, expected in _FATES.items():
+            number = self._esme.send("submit_sm", **_submits(to, "never", 0)[0])
+            name = (await self._esme.answer(number))["fields"]["message_id"]
+            told = await self._esme.asked("deliver_sm")
+            words = told["short_message"]["message"]
+            if (told["receipted_message_id"], told["message_state"]) != (name, expected[0]):
+                differences.append(f"receipt for {to}: {told}")
+            if expected[1] not in words or "dlvrd:000" not in words:
+                differences.append(f"receipt for {to}: {words}")
+        return differences
 
     async def delivers(self, texts: list[str]) -> list[str]:
         """Have handsets send them; compare what the client is given."""

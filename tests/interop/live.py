@@ -103,12 +103,14 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def live() -> AsyncIterator[Live]:
+async def live(processes: int = 1) -> AsyncIterator[Live]:
     """A server on a new data directory, stopped in order at the end."""
     port = free_port()
     environment = {"ONESIXTY_BOOTSTRAP_KEY": KEY, "ONESIXTY_SMPP_PORT": str(port)}
     with data_folder() as data_dir:
-        server = await asyncio.to_thread(serve, data_dir, **environment)
+        server = await asyncio.to_thread(
+            serve, data_dir, "--processes", str(processes), **environment
+        )
         try:
             async with aiohttp.ClientSession() as session:
                 yield Live(server.url, port, session)

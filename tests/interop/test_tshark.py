@@ -1,11 +1,18 @@
 """Whatever we write is read by Wireshark's dissector as we meant it: each field, at its place."""
 
+import asyncio
+import contextlib
 import random
 from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
 
+from conformance import benches
+from entrypoints.smpp import customer
+from entrypoints.smpp.test_inbound import say
+from onesixty.carriers.contract import Submission
+from onesixty.carriers.smpp import SmppCarrier
 from onesixty.smpp.codec import decode, encode
 from onesixty.smpp.pdus import (
     BODIES,
@@ -19,9 +26,12 @@ from onesixty.smpp.pdus import (
     Unsuccess,
 )
 from onesixty.smpp.tlvs import TLVS, Tag, Tlv, TlvKind
+from onesixty.smpp.trace.capture import Capture, Kind
+from simulator.esme import Esme
 from smpp.test_golden import GOLDEN
 
 from . import tshark
+from .corpus import is_gsm, mixed
 
 pytestmark = pytest.mark.skipif(
     tshark.PROGRAM is None, reason="tshark is missing: tests/interop/install.sh installs it"
@@ -50,6 +60,62 @@ def test_every_command_with_every_tlv() -> None:
     pdus = [_any(command, chance) for command in BODIES for _ in range(OF_EACH_COMMAND)]
     frames = [encode(pdu) for pdu in pdus]
     for frame, seen in zip(frames, tshark.dissect(frames), strict=True):
+        _check(frame, seen)
+
+
+async def test_a_session_with_a_carrier() -> None:
+    """All that the walk submits, in every alphabet and length, and what the simulator delivers."""
+    async with benches.opened("smpp") as bench:
+        assert bench.smsc
+        assert isinstance(bench.carrier, SmppCarrier)
+        texts = mixed(24)
+        bench.submit(*[_submission(bench, text) for text in texts])
+        for text in texts:
+            bench.smsc.receive_from("+447700900123", "+447700900111", text)
+        await bench.until(lambda: len(bench.outcomes) == len(texts))
+        await bench.until(lambda: len(bench.inbounds) >= len(texts))
+        await bench.until(lambda: len(bench.receipts) >= len(texts))
+        (tap,) = bench.carrier.wiretaps()
+        _check_all(tap.capture)
+
+
+async def test_a_session_with_a_customer(url: str) -> None:
+    """Answers, receipts and messages that a customer is given."""
+    async with customer.office(url) as desk:
+        await desk.esme()
+        client = await desk.bound(version=0x50)
+        (link,) = desk.app.door.sessions.by_link
+        for octets in (b"hello", b"x" * 254):
+            await client.ask(customer.submit_sm(octets, registered_delivery=1))
+        await client.ask(customer.submit_sm(destination_addr="nobody"))
+        for text in mixed(12):
+            await say(desk, text)
+        reading = asyncio.create_task(_read_on(client))
+        await desk.waiting(0)
+        reading.cancel()
+        _check_all(link.session.capture)
+
+
+async def _read_on(client: Esme) -> None:
+    while True:  # until cancelled; what is read is answered
+        with contextlib.suppress(TimeoutError):
+            await client.read()
+
+
+def _submission(bench: benches.Bench, text: str) -> Submission:
+    encoding = "gsm7" if is_gsm(text) else "ucs2"
+    return bench.submission(text, encoding=encoding)
+
+
+def _check_all(capture: Capture) -> None:
+    whole = [
+        entry.octets
+        for entry in capture.entries()
+        if entry.kind in (Kind.IN, Kind.OUT)
+        and int.from_bytes(entry.octets[:4], "big") == len(entry.octets)
+    ]
+    assert len(whole) > 40
+    for frame, seen in zip(whole, tshark.dissect(whole), strict=True):
         _check(frame, seen)
 
 
