@@ -1,7 +1,7 @@
 """The last PDUs of a connection as octets, kept always and read only when somebody asks.
 
-It stands in the way of every PDU, so it only appends a tuple: 0.1 to 0.4 µs each. What they mean is for
-`dissect` to find out, and what of them may be shown for `masking`.
+It stands in the way of every PDU, so it only appends a tuple: 0.1 to 0.4 µs each. What they mean is
+for `dissect` to find out, and what of them may be shown for `masking`.
 """
 
 from collections import deque
