@@ -21,7 +21,7 @@ BANNED = {
 }
 ENVIRONMENT = re.compile(r"os\.(environb?|getenvb?|putenv|unsetenv)")
 # The loop that survives bugs, and the server's last resort.
-CATCHES_ALL = ("kit/loops.py", "entrypoints/rest/server.py")
+CATCHES_ALL = ("kit/loops.py", "entrypoints/rest/server.py", "entrypoints/smpp/door.py")
 # Patterns, so that this file does not match itself.
 MACHINE = {
     r"(?<![\w.])/(work|root|home/\w+|Users/\w+|mnt)/": "a path of one machine",
@@ -84,7 +84,7 @@ def test_environment_is_read_by_the_settings_only() -> None:
 
 
 def test_errors_are_caught_by_name() -> None:
-    """Nothing catches every exception and goes on, but the loops and the outermost HTTP handler."""
+    """Nothing catches every exception and goes on, but the loops and the outermost handlers."""
     offenders = [
         f"{module.at(node)} catches everything -> name the errors"
         for module in modules("src")

@@ -5,7 +5,7 @@ answer is written when its message is committed, in any order. No task for a sub
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -125,9 +125,10 @@ class Door:
             elif pdu.command == Command.QUERY_SM:
                 queries.append(pdu)
             else:
-                self._begin(self._attend(session, pdu))
+                self._begin(self._attend(session, [pdu], self._one(session, pdu)))
         if queries:
-            self._begin(self._query(session, queries))
+            work = self._requests.query(session, queries)
+            self._begin(self._attend(session, queries, work))
 
     # -- binds
 
@@ -234,28 +235,26 @@ class Door:
         if began is not None:
             metrics.esme_seconds.observe(self._clock.monotonic() - began)
 
-    async def _attend(self, session: EsmeSession, pdu: Pdu) -> None:
+    async def _attend(
+        self, session: EsmeSession, pdus: list[Pdu], work: Awaitable[list[Answer]]
+    ) -> None:
+        """Answer requests that take more than being stored."""
+        try:
+            answers = await work
+        except Problem as problem:
+            answers = [(statuses.of_problem(problem.code), None)] * len(pdus)
+        except Exception as error:  # noqa: BLE001 - the outermost handler of this door
+            answers = [(self._failed(pdus[0], error), None)] * len(pdus)
+        for pdu, answer in zip(pdus, answers, strict=True):
+            self._answer(session, pdu, *answer)
+
+    async def _one(self, session: EsmeSession, pdu: Pdu) -> list[Answer]:
         serve = {
             Command.CANCEL_SM: self._requests.cancel,
             Command.REPLACE_SM: self._requests.replace,
             Command.SUBMIT_MULTI: self._requests.multi,
         }.get(Command(pdu.command), self._requests.submit_instead)
-        answer: Answer
-        try:
-            answer = await serve(session, pdu)
-        except Problem as problem:
-            answer = statuses.of_problem(problem.code), None
-        except Exception as error:  # noqa: BLE001 - the outermost handler of this door
-            answer = self._failed(pdu, error), None
-        self._answer(session, pdu, *answer)
-
-    async def _query(self, session: EsmeSession, pdus: list[Pdu]) -> None:
-        try:
-            answers = await self._requests.query(session, pdus)
-        except Exception as error:  # noqa: BLE001 - the outermost handler of this door
-            answers = [(self._failed(pdus[0], error), None)] * len(pdus)
-        for pdu, answer in zip(pdus, answers, strict=True):
-            self._answer(session, pdu, *answer)
+        return [await serve(session, pdu)]
 
     def _answer(self, session: EsmeSession, pdu: Pdu, status: int, fields: Any = None) -> None:
         session.link.respond(pdu, status, fields)

@@ -14,9 +14,8 @@ from onesixty.entrypoints.smpp.sessions import EsmeSession
 from onesixty.entrypoints.smpp.submits import Objection
 from onesixty.kit import ids
 from onesixty.kit.clock import Clock
-from onesixty.messages import submitted
 from onesixty.messages.accept import Acceptor
-from onesixty.messages.dispatch import ends
+from onesixty.messages.dispatch import changes, ends
 from onesixty.messages.states import FINAL
 from onesixty.messages.types import Message, Refusal, SendRequest
 from onesixty.records.snapshot import SnapshotKeeper
@@ -49,7 +48,7 @@ class Requests:
         named = {name: one for name in wanted if (one := message_ids.read(name, form))}
         account = session.esme.account_id
         async with self.database.read() as connection:
-            rows = await submitted.find(connection, account, list(named.values()))
+            rows = await changes.find(connection, account, list(named.values()))
             by_id = {row["id"]: row for row in rows}
             answers = []
             for pdu in pdus:
@@ -85,7 +84,7 @@ class Requests:
             new = self._replacement(session, pdu, owned[0])
             if isinstance(new, Objection):
                 return new.status, None
-            done = await submitted.replace(tx, account, owned[0], new, now)
+            done = await changes.replace(tx, account, owned[0], new, now)
         if isinstance(done, Refusal):
             return statuses.of_problem(done.code), None
         return (Status.ROK if done else Status.RREPLACEFAIL), None
@@ -130,7 +129,7 @@ class Requests:
         session.accepted += 1
         between, service = (outcome.sender or "", outcome.recipient), pdu.text("service_type")
         async with self.database.write() as tx:
-            older = await submitted.pending(
+            older = await changes.pending(
                 tx, outcome.account_id, between, service or None, before=outcome.id
             )
             _, hooked = await ends.cancel(tx, outcome.account_id, older, self.clock.now())
@@ -153,7 +152,7 @@ class Requests:
     async def _found(self, connection: Connection, session: EsmeSession, name: str) -> Rows:
         identifier = message_ids.read(name, session.settings.id_form)
         if identifier is not None:
-            rows = await submitted.find(connection, session.esme.account_id, [identifier])
+            rows = await changes.find(connection, session.esme.account_id, [identifier])
             if rows:
                 return rows
         return await self._named(connection, session, name)
@@ -171,7 +170,7 @@ class Requests:
             if short is None:
                 return []
             at = until = short
-        return await submitted.find_named(connection, session.esme.account_id, name, at, until)
+        return await changes.find_named(connection, session.esme.account_id, name, at, until)
 
     async def _between(self, tx: Connection, session: EsmeSession, pdu: Pdu) -> list[Any]:
         country = session.settings.country
@@ -182,7 +181,7 @@ class Requests:
         account = self.keeper.book.accounts[session.esme.account_id]
         between = (sender or account.default_sender or "", recipient)
         service = pdu.text("service_type") or None
-        found: list[Any] = await submitted.pending(tx, account.id, between, service)
+        found: list[Any] = await changes.pending(tx, account.id, between, service)
         return found
 
     def _state(self, session: EsmeSession, pdu: Pdu, rows: Sequence[Any]) -> Answer:
@@ -201,7 +200,7 @@ class Requests:
 
     def _replacement(
         self, session: EsmeSession, pdu: Pdu, row: Any
-    ) -> submitted.Replacement | Objection:
+    ) -> changes.Replacement | Objection:
         """What replace_sm wants: the data_coding of the message stays, as it has none."""
         now, origin = self.clock.now(), dict(row["origin"] or {})
         meaning, coding = session.settings.data_coding_0, origin.get("data_coding", 0)
@@ -217,7 +216,7 @@ class Requests:
         if origin:
             origin["registered"] = pdu.number("registered_delivery")
         request = SendRequest(to="", body=text)
-        return submitted.Replacement(request, times.deliver_at, times.expire_at, origin or None)
+        return changes.Replacement(request, times.deliver_at, times.expire_at, origin or None)
 
 
 def _owned(session: EsmeSession, pdu: Pdu, rows: Iterable[Any]) -> list[Any]:
