@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 
 from cli.conftest import KEY
-from cli.programs import ENVIRONMENT, PROGRAM, Ended, Served, onesixty, process
+from cli.programs import ENVIRONMENT, PROGRAM, Served, onesixty
 from onesixty.cli import client
 from onesixty.kit.chance import chance
 from onesixty.kit.clock import SystemClock
 from onesixty.simulator.faults import parse_faults
 from onesixty.simulator.smsc import Smsc
+
+from .centre import run
 
 PATIENCE_SECONDS = 20
 
@@ -35,11 +37,6 @@ async def smsc(served: Served) -> AsyncIterator[Smsc]:
         yield smsc
         await api.ask("DELETE", "/v1/carriers/traced")
     await smsc.stop()
-
-
-async def run(*arguments: str, **environment: str) -> Ended:
-    """A command in a process of its own, while this one serves the SMSC."""
-    return await asyncio.to_thread(process, *arguments, **environment)
 
 
 async def test_a_trace_in_lines_and_packets(
@@ -97,11 +94,13 @@ async def test_a_carrier_on_file_can_be_probed(smsc: Smsc, reach: dict[str, str]
 
 
 def test_wrong_use_is_said(reach: dict[str, str]) -> None:
-    """Neither carrier nor customer, and a carrier that is not there."""
-    for arguments, told in (
-        ((), "name a carrier"),
-        (("none",), "there is no carrier none"),
+    """Neither carrier nor customer, who is not there, and a carrier without sessions."""
+    for arguments, exit_code, told in (
+        ((), 2, "name a carrier"),
+        (("none",), 1, "there is no carrier none"),
+        (("--esme", "none"), 1, "there is no ESME none"),
+        (("sandbox",), 0, "nothing is kept"),
     ):
-        failed = onesixty("smpp", "trace", *arguments, **reach)
-        assert failed.returncode in (1, 2)
-        assert told in failed.stderr
+        ended = onesixty("smpp", "trace", *arguments, **reach)
+        assert ended.returncode == exit_code
+        assert told in ended.stderr

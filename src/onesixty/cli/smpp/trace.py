@@ -64,10 +64,11 @@ class _Lines:
     """Prints."""
 
     def __init__(self, *, as_json: bool) -> None:
-        self._as_json = as_json
+        self._as_json, self.count = as_json, 0
 
     def take(self, entry: dict[str, Any]) -> None:
         """Print one."""
+        self.count += 1
         if self._as_json:
             out.print(orjson.dumps(entry).decode())
         else:
@@ -86,7 +87,7 @@ class _Packets:
 
     def __init__(self, path: Path, *, accepted: bool) -> None:
         """OSError when the file cannot be written."""
-        self._path, self._accepted, self._count = path, accepted, 0
+        self._path, self._accepted, self.count = path, accepted, 0
         self._file: BinaryIO = sys.stdout.buffer if str(path) == "-" else path.open("wb")
         self._conversations: dict[tuple[int, str], Conversation] = {}
         self._file.write(file_header())
@@ -108,7 +109,7 @@ class _Packets:
                 self._conversations[session] = talk
             octets, outgoing = bytes.fromhex(entry["hex"]), entry["kind"] == "out"
             self._file.write(talk.pdu(at, octets, entry["length"], outgoing=outgoing))
-            self._count += 1
+            self.count += 1
 
     def flush(self) -> None:
         """Into the file now."""
@@ -117,7 +118,7 @@ class _Packets:
     def close(self) -> None:
         """Say what is in the file."""
         self._file.close()
-        err.print(f"{self._count} PDUs written to {self._path}", style="dim")
+        err.print(f"{self.count} PDUs written to {self._path}", style="dim")
 
 
 _Sink = _Lines | _Packets
@@ -134,6 +135,8 @@ async def _trace(
     clock = SystemClock()
     async with client.connect(*server) as api:
         after = await _show(api, path, query, sink)
+        if not sink.count and not follow:
+            err.print("nothing is kept: there is no session over SMPP, or nothing went over it yet")
         while follow:
             await clock.sleep(LOOK_SECONDS)
             after = await _show(api, path, query | {"limit": LIMIT_MOST, "after": after}, sink)
