@@ -12,7 +12,7 @@ import typer
 from onesixty.cli import client
 from onesixty.cli.client import Api
 from onesixty.cli.smpp.lines import print_line
-from onesixty.cli.terminal import USAGE, Failure, err, out, run_until_interrupted
+from onesixty.cli.terminal import USAGE, Failure, err, out, run, run_until_interrupted
 from onesixty.kit.clock import SystemClock
 from onesixty.smpp.trace.pcap import Conversation, Endpoint, file_header
 
@@ -56,7 +56,11 @@ def trace(
         sink: _Sink = _Packets(pcap, accepted=esme is not None) if pcap else _Lines(as_json=as_json)
     except OSError as error:
         raise Failure(f"cannot write {pcap}: {error.strerror}") from None
-    run_until_interrupted(_trace((url, key), f"{path}/trace", query, sink, follow=follow))
+    work = _trace((url, key), f"{path}/trace", query, sink, follow=follow)
+    if follow:
+        run_until_interrupted(work)
+    else:
+        run(work)
     sink.close()
 
 
