@@ -51,7 +51,7 @@ from onesixty.nodes.questions import Questions
 from onesixty.records import accounts, carriers, idempotency
 from onesixty.records.bootstrap import prepare
 from onesixty.records.snapshot import SnapshotKeeper
-from onesixty.settings import Settings, seconds_or_never
+from onesixty.settings import SettingError, Settings, seconds_or_never
 from onesixty.smpp.trace.capture import Wiretap
 from onesixty.storage import partitions
 from onesixty.storage.database import OUTAGES, Database
@@ -121,7 +121,9 @@ class App:
         self.stopping()
         clock = asyncio.get_running_loop().time
         until = clock() + self.stop_seconds
-        await self.door.stop(min(DRAIN_SECONDS, self.stop_seconds))
+        with contextlib.suppress(TimeoutError):  # of clients that do not answer an unbind
+            async with asyncio.timeout_at(until):
+                await self.door.stop(min(DRAIN_SECONDS, self.stop_seconds))
         await self.lanes.stop(min(DRAIN_SECONDS, self.stop_seconds))
         for gatherer in self._gatherers():
             try:
@@ -180,7 +182,7 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     lanes = LaneKeeper(keeper, sealer, luck, dispatcher, node)
     housekeeping = Housekeeping(database, clock, wake_outbox, inbound)
     platform = Platform(database, keeper, clock, acceptor, node, wake_outbox)
-    door = open_door(platform, _smpp_options(settings))
+    door = _open_door(platform, settings)
     questions = Questions(database, node, ring, clock)
     questions.answer = Traces(clock, node.number, partial(_wiretaps, dispatcher, door)).answer
     context = Context(
@@ -218,13 +220,15 @@ def _wiretaps(dispatcher: Dispatcher, door: Door, of: str, number: int) -> Seque
     return carrier.wiretaps() if isinstance(carrier, TracedCarrier) else ()
 
 
-def _smpp_options(settings: Settings) -> SmppOptions:
-    return SmppOptions(
-        settings.smpp_system_id,
-        settings.smpp_connections,
-        settings.smpp_tls_certificate,
-        settings.smpp_tls_key,
+def _open_door(platform: Platform, settings: Settings) -> Door:
+    certificate = settings.smpp_tls_certificate
+    options = SmppOptions(
+        settings.smpp_system_id, settings.smpp_connections, certificate, settings.smpp_tls_key
     )
+    try:
+        return open_door(platform, options)
+    except OSError as error:  # SSLError is one
+        raise SettingError(f"the certificate {certificate} cannot be used: {error}") from None
 
 
 def _policy(settings: Settings) -> Policy:

@@ -33,6 +33,7 @@ from onesixty.storage.database import OUTAGES
 
 CHANGED_SECONDS: Final = 5.0  # open answers have that long when an ESME is disabled or changed
 _SINGLE: Final = frozenset({Command.SUBMIT_SM, Command.DATA_SM})
+_SUBMITS: Final = _SINGLE | {Command.SUBMIT_MULTI}
 _TAKEN: Final[dict[int, Any]] = {
     command: metrics.esme_requests.labels(command_name(command), "ESME_ROK") for command in _SINGLE
 }
@@ -92,7 +93,10 @@ class Door:
             return Status.RSYSERR
         verdict, esme = await self.admission.check(link, pdu)
         if esme is not None and not verdict.status:
-            verdict = await self._admit(link, esme)
+            try:
+                verdict = await self._admit(link, esme)
+            except OUTAGES as error:
+                verdict = Verdict(Status.RSYSERR, f"the database does not answer: {error!r}")
         if verdict.status:
             self._refused(link, verdict, esme)
         return verdict.status
@@ -137,6 +141,8 @@ class Door:
         async with self.headcount.claiming(esme) as has_room:
             if not has_room:
                 return Verdict(Status.RALYBND, f"it has its {esme.settings.max_binds} binds")
+            if self._keeper.book.esmes.get(esme.id) != esme:
+                return Verdict(Status.RSYSERR, "it was changed in this very moment")
             caller = Caller(esme.account_id, False, frozenset(), esme.public_id)
             session = EsmeSession(link, esme, self._clock.now(), link.tls, caller)
             link.owner = session
@@ -254,6 +260,7 @@ class Door:
             Command.REPLACE_SM: self._requests.replace,
             Command.SUBMIT_MULTI: self._requests.multi,
         }.get(Command(pdu.command), self._requests.submit_instead)
+        session.submits += pdu.command in _SUBMITS
         return [await serve(session, pdu)]
 
     def _answer(self, session: EsmeSession, pdu: Pdu, status: int, fields: Any = None) -> None:
