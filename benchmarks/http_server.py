@@ -100,7 +100,9 @@ def connected(kind: type[HttpToolsProtocol], app: Plain) -> tuple[HttpToolsProto
     """A connection of one of the ways."""
     config = Config(app, access_log=False, server_header=False, lifespan="off")
     config.load()
-    protocol, memory = kind(config, ServerState(), {}), Memory()
+    state = ServerState()
+    state.default_headers = [(b"date", b"Mon, 23 Nov 2026 04:00:00 GMT")]
+    protocol, memory = kind(config, state, {}), Memory()
     protocol.connection_made(memory)  # type: ignore[arg-type]
     return protocol, memory
 
