@@ -46,7 +46,7 @@ async def test_a_receipt_is_the_usual_one(start: Start) -> None:
     assert (pdu.text("source_addr"), pdu.text("destination_addr")) == (RECIPIENT, "4915100000001")
     assert (receipt.id, receipt.state) == (answer.text("message_id"), MessageState.DELIVERED)
     assert receipt.raw.startswith(b"id:" + receipt.id.encode() + b" sub:001 dlvrd:001 submit date:")
-    assert receipt.text == "Hello @ all the worl"
+    assert receipt.text == "Hello ? all the worl"
     assert pdu.tlv_text(Tag.RECEIPTED_MESSAGE_ID) == receipt.id
 
 

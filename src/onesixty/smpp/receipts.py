@@ -128,13 +128,14 @@ def build_receipt(
 
     `submitted` and `done` are aware and written in UTC. `error` is a GSM network error, 0 to
     0xFFFF, or text as `Receipt.error` has it: of another network `network:code`, or a word that no
-    TLV can hold. Of `text` the first 20 characters are quoted, those outside ASCII as "?". States
-    that are not the last word make an intermediate notification.
+    TLV can hold. Of `text` the first 20 characters are quoted; "?" stands for those that the client
+    may read as others, since data_coding 0 is mostly the GSM alphabet. States that are not the last
+    word make an intermediate notification.
     """
     word, network_error = _network_error(error)
     quoted = text[:20]
-    if not (quoted.isascii() and quoted.isprintable()):
-        quoted = _UNPRINTABLE.sub("?", quoted)
+    if not quoted.isalnum() or not quoted.isascii():
+        quoted = _UNSURE.sub("?", quoted)
     line = (
         f"id:{message_id} sub:001 dlvrd:{int(state is MessageState.DELIVERED):03d} "
         f"submit date:{_date(submitted.replace(second=0, microsecond=0))} "
@@ -197,7 +198,8 @@ _FINAL = frozenset(
 )
 _GSM_NETWORK = 3
 _NETWORK_ERROR = re.compile(r"(?:(\d{1,3}):)?(\d{1,5})", re.ASCII)
-_UNPRINTABLE = re.compile(r"[^ -~]")
+# What ASCII and the GSM alphabet do not have in common.
+_UNSURE = re.compile(r"[^ -#%-?A-Za-z]")
 _ERROR_WORD_MOST = 10  # characters, as seen in the wild
 _PUNCTUATION = ",.;:\"'"
 
