@@ -18,6 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import psycopg
 import pytest
+import structlog
 
 from on_file import OnFile
 from onesixty.kit import chance as chances
@@ -34,7 +35,14 @@ _numbers = itertools.count()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The controlling process makes the folder of the run; the workers inherit its name."""
+    """The controlling process makes the folder of the run; the workers inherit its name.
+
+    Tracebacks are plain in the log: to paint one with its variables takes seconds.
+    """
+    plain = structlog.dev.ConsoleRenderer(
+        colors=False, exception_formatter=structlog.dev.plain_traceback
+    )
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
     if not hasattr(config, "workerinput"):
         directory = tempfile.mkdtemp(prefix="onesixty-tests-", dir=_roomy_memory())
         Path(directory).chmod(0o755)  # the user that serves the database of root gets there

@@ -12,6 +12,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from onesixty import app as composition
+from onesixty.cli.serve.process import IDLE_SECONDS
 from onesixty.kit.chance import chance
 from onesixty.kit.clock import SystemClock
 from onesixty.kit.http_server import Protocol
@@ -170,8 +171,9 @@ async def simulator(*faults: str, port: int = 0) -> AsyncIterator[Smsc]:
 async def serving(app: composition.App) -> AsyncIterator[str]:
     """The API on a free port of this machine, by the protocol that `serve` uses."""
     config = uvicorn.Config(
-        app.server, http=Protocol, lifespan="off", log_config=None, access_log=False
-    )
+        app.server, http=Protocol, lifespan="off", log_config=None, access_log=False,
+        timeout_keep_alive=IDLE_SECONDS,
+    )  # fmt: skip
     config.load()
     state = ServerState()
     server = await asyncio.get_running_loop().create_server(
