@@ -8,7 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from onesixty.carriers.contract import Inbound, Question, Receipt, Submission
-from onesixty.carriers.smpp_receipts import receipt, told
+from onesixty.carriers.smpp_receipts import Arrival, receipt, told
 from onesixty.carriers.smpp_rules import Alphabets, Numbering, receipt_options, tlvs
 from onesixty.kit.chance import Chance
 from onesixty.smpp import data_coding, receipts, times
@@ -100,10 +100,9 @@ class PduBuilder:
     def receipt(self, pdu: Pdu, now: datetime, respond: Callable[[Pdu, int], None]) -> Receipt:
         """A receipt as the walk knows it."""
         parsed = receipts.parse_receipt(pdu, self._options)
-        made = receipt(self._carrier_id, parsed, self._receipt_form, now)
-        made.sender, made.recipient = pdu.text("source_addr"), pdu.text("destination_addr")
-        made.acknowledge = partial(_acknowledge, respond, pdu)
-        return made
+        sender, recipient = pdu.text("source_addr"), pdu.text("destination_addr")
+        arrival = Arrival(now, sender, recipient, partial(_acknowledge, respond, pdu))
+        return receipt(self._carrier_id, parsed, self._receipt_form, arrival)
 
     def query(self, question: Question) -> Pdu:
         """A query_sm; the SMSC compares the source address with that of the submit (4.8.1)."""

@@ -1,6 +1,7 @@
 """Receipts of SMPP as the walk knows them, fresh from the wire or read again from what is kept."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -16,21 +17,31 @@ _STATES[0] = ReceiptState.ENROUTE  # 5.0 SCHEDULED
 _STATES[9] = ReceiptState.REJECTED  # 5.0 SKIPPED
 
 
-def receipt(carrier_id: int, parsed: receipts.Receipt, form: IdForm, now: datetime) -> Receipt:
-    """What a receipt says; whom it is about and who waits for its answer is left to the caller."""
+@dataclass(slots=True)  # not frozen: that takes 1 us more for each receipt
+class Arrival:
+    """How a receipt came: when, between which addresses, and who waits for its acknowledgement."""
+
+    at: datetime
+    sender: str
+    recipient: str
+    acknowledge: Callable[[bool], None]
+
+
+def receipt(carrier_id: int, parsed: receipts.Receipt, form: IdForm, arrival: Arrival) -> Receipt:
+    """What a receipt says."""
     found = parsed.ids
     return Receipt(
         carrier_id=carrier_id,
         carrier_message_id=found[0] if found else "",
-        match_keys=tuple(dict.fromkeys(match_key(one, form) for one in found)),
+        match_keys=_keys(found, form),
         state=_STATES.get(int(parsed.state), ReceiptState.UNKNOWN),
         error=parsed.error,
-        sender="",
-        recipient="",
+        sender=arrival.sender,
+        recipient=arrival.recipient,
         text=parsed.text,
         raw=parsed.raw.decode("latin-1").replace("\0", "\\0"),
-        received_at=now,
-        acknowledge=_nobody,
+        received_at=arrival.at,
+        acknowledge=arrival.acknowledge,
         guesses=partial(_guesses, found),
         word=parsed.stat,
         done_date=parsed.done_date,
@@ -65,19 +76,25 @@ def rereader(settings: Mapping[str, Any]) -> Callable[[StoredReceipt], Receipt]:
         parsed = receipts.parse_receipt(
             Pdu(Command.DELIVER_SM, fields={"short_message": octets}), options
         )
-        made = receipt(stored.carrier_id, parsed, form, stored.received_at)
+        arrival = Arrival(stored.received_at, stored.sender, stored.recipient, _nobody)
+        made = receipt(stored.carrier_id, parsed, form, arrival)
         if not parsed.stat:  # only its TLVs told the state, and they are not kept
             made.state = ReceiptState(stored.state)
         # The id that counted may have stood in a TLV, too.
         ids = tuple(dict.fromkeys((stored.carrier_message_id, *parsed.ids)))
         made.carrier_message_id = stored.carrier_message_id
-        made.match_keys = tuple(dict.fromkeys(match_key(one, form) for one in ids if one))
+        made.match_keys = _keys([one for one in ids if one], form)
         made.guesses = partial(_guesses, ids)
         made.error = stored.error or made.error
-        made.sender, made.recipient = stored.sender, stored.recipient
         return made
 
     return read
+
+
+def _keys(ids: Sequence[str], form: IdForm) -> tuple[str, ...]:
+    if len(ids) == 1:  # nearly always
+        return (match_key(ids[0], form),)
+    return tuple(dict.fromkeys(match_key(one, form) for one in ids))
 
 
 def _guesses(ids: Sequence[str]) -> list[tuple[str, str]]:

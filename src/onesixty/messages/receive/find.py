@@ -72,15 +72,22 @@ class Finds:
     rows: dict[int, Any]
     guessed: dict[int, tuple[str, str]]
 
+    def reading(self, place: int, receipt: Receipt, search: Search) -> str:
+        """What the id of a receipt that was found was read as."""
+        return self.guessed[place][1] if place in self.guessed else search.reading(receipt)
+
 
 async def find(tx: Connection, receipts: Sequence[Receipt], search: Search) -> Finds:
     """What can be found of these receipts."""
     finds = Finds({}, {})
+    learnt = search.learnt
     wanted = [
         (n, rank, carrier_id, key)
         for n, receipt in enumerate(receipts)
         for rank, (carrier_id, key) in enumerate(
-            product(search.carriers(receipt), search.keys(receipt))
+            product(
+                search.carriers(receipt), search.keys(receipt) if learnt else receipt.match_keys
+            )
         )
     ]
     for age in REMEMBERED:

@@ -68,11 +68,14 @@ class Learner:
 
     def note(self, receipts: Sequence[Receipt], finds: Finds, search: Search) -> None:
         """Receipts of a batch, and what was found of them."""
-        rows, guessed = finds.rows, finds.guessed
+        usual = CONFIGURED if not (search.learnt or finds.guessed) else None
+        rows = finds.rows
         counts = Counter(
-            (one.carrier_id, n in rows and (guessed[n][1] if n in guessed else search.reading(one)),
-             one.word, one.error)
-            for n, one in enumerate(receipts)
+            [
+                (one.carrier_id, n in rows and (usual or finds.reading(n, one, search)), one.word,
+                 one.error)
+                for n, one in enumerate(receipts)
+            ]
         )  # fmt: skip
         for (carrier_id, reading, word, code), count in counts.items():
             news = self._of(carrier_id)
@@ -86,8 +89,7 @@ class Learner:
                 news.unmatched += count
             result = "matched" if reading else "parked"
             metrics.receipts.labels(str(carrier_id), result).inc(count)
-        for one in {one.carrier_id: one for one in receipts if one.done_date}.values():
-            self._note_date(one)
+        self._note_date(receipts[-1])  # one of a batch is enough to learn from
 
     def rematched(self, counts: Mapping[int, int]) -> None:
         """So many receipts of these carriers were matched after they had been parked."""
