@@ -43,6 +43,15 @@ async def test_a_message_shows_how_ids_are_written() -> None:
     assert "DELIVRD" in found["receipt"]
 
 
+async def test_what_is_for_somebody_else_is_left_to_them() -> None:
+    """A message from a handset that comes while an account is probed comes again afterwards."""
+    async with centre("bind_delay_seconds=0.05") as (smsc, there):
+        smsc.receive_from("+447700900123", "+14155550100", "not for a probe", account="me")
+        done = await run("smpp", "probe", *there, "--json", **PASSWORD)
+        assert smsc.statistics.delivered == 0
+    assert "with ESME_RX_T_APPN" in json.loads(done.stdout)["deliveries"]
+
+
 async def test_a_wrong_password_is_tried_once() -> None:
     """A refusal that may be about the password ends it, so that no address is banned."""
     async with centre() as (smsc, there):

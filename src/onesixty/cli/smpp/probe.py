@@ -17,7 +17,7 @@ from onesixty.cli.terminal import FAILED, USAGE, Failure, out, print_table, run
 from onesixty.kit.clock import Clock, SystemClock
 from onesixty.smpp.codec import EncodeError
 from onesixty.smpp.pdus import Command, FieldValue, Pdu, Tag
-from onesixty.smpp.receipts import is_receipt, parse_receipt
+from onesixty.smpp.receipts import parse_receipt
 from onesixty.smpp.statuses import Status, name_of, remark_on
 
 app = typer.Typer(add_completion=False)
@@ -143,6 +143,9 @@ async def _talking(aim: Target, found: Findings | None, clock: Clock) -> AsyncIt
         yield talk
     finally:
         await talk.close()
+        if found is not None and talk.turned_back:
+            back = f"{talk.turned_back} receipts or messages for somebody else were turned back"
+            found.add("deliveries", f"{back} with ESME_RX_T_APPN: they come again")
 
 
 def _about_tls(talk: Talk, found: Findings) -> None:
@@ -238,6 +241,7 @@ async def _send(talk: Talk, message: tuple[str, str], found: Findings) -> None:
         "registered_delivery": 1,
         "short_message": b"Onesixty probe",
     }
+    talk.awaited = to.removeprefix("+")
     reply = await talk.ask(Pdu(Command.SUBMIT_SM, fields=fields))
     if reply.pdu.status:
         found.add("submit_sm", f"refused: {name_of(reply.pdu.status)}")
@@ -245,8 +249,8 @@ async def _send(talk: Talk, message: tuple[str, str], found: Findings) -> None:
     identifier = reply.pdu.text("message_id")
     found.add("submit_sm", f"accepted in {_milliseconds(reply.seconds)}")
     found.add("message id", f"{identifier} ({_form(identifier)})")
-    if await talk.until(lambda: any(is_receipt(pdu) for pdu in talk.came), RECEIPT_SECONDS):
-        receipt = parse_receipt(next(pdu for pdu in talk.came if is_receipt(pdu)))
+    if await talk.until(lambda: bool(talk.came), RECEIPT_SECONDS):
+        receipt = parse_receipt(talk.came[0])
         same = "the same id" if identifier in receipt.ids else f"id {receipt.id}"
         form = f"{same} ({_form(receipt.id)}), {receipt.stat or receipt.state.name.lower()}"
         found.add("receipt", f"{form}, done {receipt.done_date or 'at no told time'}")

@@ -15,7 +15,7 @@ from onesixty.cli.terminal import FAILED, USAGE, Failure, err, out, run
 from onesixty.kit.clock import SystemClock
 from onesixty.smpp.codec import EncodeError, encode
 from onesixty.smpp.pdus import BODIES, Command, FieldKind, FieldValue, Pdu, Tag, Tlv
-from onesixty.smpp.receipts import MessageState, is_receipt, parse_receipt
+from onesixty.smpp.receipts import MessageState, parse_receipt
 from onesixty.smpp.states import BindMode
 from onesixty.smpp.statuses import name_of, remark_on
 from onesixty.sms.alphabet import GSM7
@@ -105,6 +105,7 @@ async def _converse(talk: Talk, aim: Target, pdu: Pdu, wait_seconds: float) -> b
     bound = (await talk.ask(aim.bind(BindMode.TRANSCEIVER, 0x34), lenient=True)).pdu
     if _is_refused(bound):
         return False
+    talk.awaited = pdu.text("destination_addr")
     answer = (await talk.ask(pdu)).pdu
     if _is_refused(answer):
         return False
@@ -113,12 +114,12 @@ async def _converse(talk: Talk, aim: Target, pdu: Pdu, wait_seconds: float) -> b
     identifier = answer.text("message_id")
 
     def has_final() -> bool:
-        return any(is_receipt(one) and parse_receipt(one).final for one in talk.came)
+        return any(parse_receipt(one).final for one in talk.came)
 
     if not await talk.until(has_final, wait_seconds):
         out.print(f"no final receipt of {identifier} within {wait_seconds:g} s", style="yellow")
         return True
-    last = parse_receipt([one for one in talk.came if is_receipt(one)][-1])
+    last = parse_receipt(talk.came[-1])
     return last.state is MessageState.DELIVERED
 
 

@@ -16,10 +16,13 @@ from onesixty.kit.clock import Clock
 from onesixty.smpp.codec import DecodeError, decode, encode
 from onesixty.smpp.framing import Framer, FramingError
 from onesixty.smpp.pdus import RESPONSE_BIT, Command, Pdu
+from onesixty.smpp.receipts import is_receipt
+from onesixty.smpp.statuses import Status
 
 OCTETS_MOST: Final = 70_000
 _READ_OCTETS: Final = 65_536
-_ANSWERED: Final = frozenset({Command.DELIVER_SM, Command.DATA_SM})
+_DELIVERED: Final = frozenset({Command.DELIVER_SM, Command.DATA_SM})
+_ALIKE: Final = 7  # last digits of a number that stay the same however it is written
 
 Watch = Callable[[bool, bytes], None]
 """Called with every PDU: whether it is ours, and its octets."""
@@ -49,7 +52,11 @@ class Reply:
 
 
 class Talk:
-    """An open connection. Requests of the message centre are answered, and kept in `came`."""
+    """An open connection.
+
+    What the message centre brings is turned back for now, so that whoever it is meant for gets it
+    on another bind: an account may be in use. Only receipts of the number in `awaited` are taken.
+    """
 
     def __init__(
         self,
@@ -64,8 +71,11 @@ class Talk:
         self._waiting: dict[int, asyncio.Future[Reply]] = {}
         self._asked_at: dict[int, float] = {}
         self._news = asyncio.Event()
+        self.awaited = ""
+        """The recipient whose receipts are taken, as digits."""
         self.came: list[Pdu] = []
-        """deliver_sm and data_sm, in their order."""
+        """Receipts that were taken, in their order."""
+        self.turned_back = 0
         self.ended = ""
         """Why the connection is gone."""
         self._reading = asyncio.create_task(self._read())
@@ -177,10 +187,24 @@ class Talk:
                 waiting.set_result(Reply(pdu, seconds))
 
     def _respond(self, pdu: Pdu) -> None:
-        if pdu.command in _ANSWERED:
-            self.came.append(pdu)
-        if pdu.command in _ANSWERED or pdu.command in (Command.ENQUIRE_LINK, Command.UNBIND):
-            self._write(encode(Pdu(pdu.command | RESPONSE_BIT, 0, pdu.sequence)))
+        status = 0
+        if pdu.command in _DELIVERED:
+            if self._is_awaited(pdu):
+                self.came.append(pdu)
+            else:
+                self.turned_back += 1
+                status = Status.RX_T_APPN
+        elif pdu.command not in (Command.ENQUIRE_LINK, Command.UNBIND):
+            return
+        self._write(encode(Pdu(pdu.command | RESPONSE_BIT, status, pdu.sequence)))
+
+    def _is_awaited(self, pdu: Pdu) -> bool:
+        ends = (pdu.text("source_addr"), pdu.text("destination_addr"))  # some swap them
+        return (
+            bool(self.awaited)
+            and is_receipt(pdu)
+            and any(one.endswith(self.awaited[-_ALIKE:]) for one in ends)
+        )
 
     def _give_up(self) -> None:
         for waiting in self._waiting.values():
