@@ -1,4 +1,4 @@
-"""`onesixty keys`, `accounts` and `migrate`: on the database, with and without a server."""
+"""`onesixty keys`, `accounts`, `esmes`, `migrate`: on the database, with and without a server."""
 
 from pathlib import Path
 
@@ -50,6 +50,21 @@ def test_accounts_are_made_below_the_first(served: Served, data_dir: Path) -> No
         "error: there is an account named shop already\n",
     )
     assert "there are: default, shop" in onesixty("keys", "list", "--account", "x", *where).stderr
+
+
+def test_customers_over_smpp_are_let_in(served: Served, data_dir: Path) -> None:
+    """A customer that was added is listed, by the API too, and gone once it is removed."""
+    where = ("--data-dir", str(data_dir))
+    made = onesixty("esmes", "add", "acme01", "--ip", "192.0.2.1/24", "--rate", "50", *where)
+    assert "password, shown once: " in made.stdout, made.stderr
+    secret = {"ONESIXTY_ESME_PASSWORD": "ninechars"}
+    assert "at most 8" in onesixty("esmes", "add", "acme02", *where, **secret).stderr
+    assert "no system_id" in onesixty("esmes", "add", "a b", *where).stderr
+    assert "taken" in onesixty("esmes", "add", "acme01", *where).stderr
+    (row,) = onesixty("esmes", "list", *where).stdout.splitlines()[1:]
+    assert row.split()[:6] == ["acme01", "yes", "192.0.2.0/24", "4", "10", "50"]
+    assert onesixty("esmes", "remove", "acme01", *where).returncode == 0
+    assert onesixty("esmes", "remove", "acme01", *where).returncode == 1
 
 
 def test_without_a_server_the_database_runs_for_the_command_only() -> None:

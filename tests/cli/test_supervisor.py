@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from onesixty.cli.serve.channel import HTTP
+from onesixty.cli.serve.channel import HTTP, SMPP
 from onesixty.cli.serve.supervisor import Patience, Supervisor
 from onesixty.kit.clock import SystemClock
 from onesixty.settings import Settings
@@ -26,11 +26,14 @@ class Watched:
     def __init__(self, url: str, folder: Path, processes: int) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
+        self.smpp = socket.create_server(("127.0.0.1", 0))
         settings = Settings(
             database_url=url, data_dir=folder, secret_key="a" * 32, processes=processes
         )
         patience = Patience(running=HANGS_SECONDS)
-        self.supervisor = Supervisor(settings, url, {HTTP: self.listener}, SystemClock(), patience)
+        self.supervisor = Supervisor(
+            settings, url, {HTTP: self.listener, SMPP: self.smpp}, SystemClock(), patience
+        )
         self.ready = asyncio.Event()
         self.task = asyncio.create_task(self.supervisor.run(self.ready.set))
 
@@ -58,6 +61,7 @@ async def watched(url: str, tmp_path: Path) -> AsyncIterator[Watched]:
     with contextlib.suppress(asyncio.CancelledError):
         await found.task
     found.listener.close()
+    found.smpp.close()
 
 
 class Client:
@@ -83,12 +87,26 @@ class Client:
         self._writer.close()
 
 
+async def customers_are_spread(watched: Watched) -> None:
+    """SMPP connections go to the worker that has the fewest of them, however many HTTP has."""
+    port = watched.smpp.getsockname()[1]
+    links = [await asyncio.open_connection("127.0.0.1", port) for _ in range(4)]
+    enquiry = bytes.fromhex("00000010000000150000000000000001")
+    for reader, writer in links:
+        writer.write(enquiry)
+        assert (await reader.readexactly(16))[4:8] == bytes.fromhex("80000015")
+    assert [worker.loads[1] for worker in watched.supervisor.workers.values()] == [2, 2]
+    for _, writer in links:
+        writer.close()
+
+
 async def test_workers_share_the_port(watched: Watched) -> None:
     """Kept connections are spread evenly; a worker that hangs is killed and replaced meanwhile."""
     clients = [await Client.connect(watched.port) for _ in range(CONNECTIONS)]
     assert {await client.ask() for client in clients} == {200}
     loads = [worker.loads[0] for worker in watched.supervisor.workers.values()]
     assert loads == [CONNECTIONS // 2] * 2
+    await customers_are_spread(watched)
     for client in clients:
         client.close()
     before = watched.pids()
@@ -111,3 +129,4 @@ async def test_workers_that_cannot_start_end_it(tmp_path: Path) -> None:
         assert not await watched.task
     assert not watched.ready.is_set()
     watched.listener.close()
+    watched.smpp.close()
