@@ -1,7 +1,8 @@
 """A client for POSTs to customers' URLs: kept connections, no redirects, bounded in time and size.
 
 Why our own: deliveries are the calls that the platform makes most, and all they need is one method.
-At first it took 29 µs of processor time a call, a general client 160 to 225; see docs/performance.md.
+At first it took 29 µs of processor time a call, a general client 160 to 225; see
+docs/performance.md.
 """
 
 import asyncio
