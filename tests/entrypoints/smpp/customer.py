@@ -16,6 +16,7 @@ from simulator.esme import Esme
 from walk.platform import until
 
 NAME, PASSWORD = "acme", "secret"
+SECRET_KEY = "office"
 RECIPIENT = "447700900123"
 _HASH = password_hash(PASSWORD)  # slow: once for all
 
@@ -106,14 +107,14 @@ async def office(url: str, **settings: Any) -> AsyncIterator[Office]:
     """The platform with a route to the sandbox."""
     given = Settings(bootstrap_key="os_live_officeofficeoffice", stop_seconds=5.0, **settings)
     async with AsyncExitStack() as stack:
-        app = await composition.build(given, url, Sealer(b"office"), SystemClock())
+        app = await composition.build(given, url, Sealer(SECRET_KEY.encode()), SystemClock())
         await app.start()
         stack.push_async_callback(app.stop)
         port = await app.door.servers["smpp"].start("127.0.0.1", 0)
         book = app.keeper.book
         account = next(one.id for one in book.accounts.values())
         sandbox = next(one.id for one in book.carriers.values() if one.name == "sandbox")
-        on_file = OnFile(app.database, Sealer(b"office"))
+        on_file = OnFile(app.database, Sealer(SECRET_KEY.encode()))
         if account not in book.routes:  # it may be the second process on this database
             await on_file.route(account, sandbox)
             await app.keeper.refresh()
