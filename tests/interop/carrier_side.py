@@ -7,6 +7,7 @@ from . import npm
 from .corpus import is_gsm, mixed
 from .live import Live, live
 
+_FORMS: Final = ("udh8", "udh16", "sar", "payload")
 _STATUS: Final = {"7": "expired", "8": "undelivered", "9": "undelivered"}
 
 
@@ -17,14 +18,22 @@ async def npm_smsc(count: int) -> list[str]:
         return ["not run: Node is missing"]
     async with live() as server, npm.running(folder, "smsc.js") as script:
         await server.carrier("npm", (await script.told("port"))["port"], window=50)
-        differences = await _outbound(server, script, mixed(count))
+        differences = []
+        texts = mixed(count)
+        for number, form in enumerate(_FORMS):
+            await server.change("npm", concatenation=form)
+            first, end = (count * each // len(_FORMS) for each in (number, number + 1))
+            sent = {f"+4917{place:08d}": texts[place] for place in range(first, end)}
+            differences += await _outbound(server, script, sent, form, before=first)
         return differences + await _inbound(server, script, mixed(count, seed=2))
 
 
-async def _outbound(server: Live, script: npm.Script, texts: list[str]) -> list[str]:
-    sent = {f"+4917{number:08d}": text for number, text in enumerate(texts)}
+async def _outbound(
+    server: Live, script: npm.Script, sent: dict[str, str], form: str, before: int
+) -> list[str]:
+    """Send them, long ones in this form, where so many were sent before."""
     await server.send([{"to": to, "from": "Shop", "body": text} for to, text in sent.items()])
-    messages = await server.settled(len(texts))
+    messages = (await server.settled(before + len(sent)))[before:]
     taken: dict[str, list[npm.Told]] = defaultdict(list)
     for _ in range(sum(one["parts_sent"] for one in messages)):
         told = await script.told("taken")
@@ -32,16 +41,18 @@ async def _outbound(server: Live, script: npm.Script, texts: list[str]) -> list[
     differences = []
     for one in messages:
         parts = sorted(taken.pop(one["to"]), key=_place)
-        text = "".join(part["fields"]["short_message"]["message"] for part in parts)
+        text = "".join(_text(part["fields"]) for part in parts)
         timeline = await server.ask("GET", f"/v1/messages/{one['id']}/timeline")
         ids = [part["carrier_message_id"] for part in timeline["parts"]]
         status = _STATUS.get(one["to"][-1], "delivered")
+        cut = one["segments"] > 1
         for what, ours, theirs in (
             ("text given", sent[one["to"]], text),
             ("text kept", one["body"], text),
             ("ids", sorted(ids), sorted(part["taken"] for part in parts)),
             ("status", one["status"], status),
-            ("parts", one["segments"], len(parts)),
+            ("parts", one["parts_sent"], len(parts)),
+            ("form", form if cut or form == "payload" else "", _form(parts[0]["fields"])),
         ):
             if ours != theirs:
                 differences.append(f"out {one['to']} {what}: {ours!r} and {theirs!r}")
@@ -50,8 +61,27 @@ async def _outbound(server: Live, script: npm.Script, texts: list[str]) -> list[
 
 def _place(told: npm.Told) -> int:
     """Which part of its message this is."""
-    headers = told["fields"]["short_message"].get("udh", ())
-    return next((int(one["hex"][-2:], 16) for one in headers if one["hex"][:2] == "00"), 0)
+    fields = told["fields"]
+    headers = fields["short_message"].get("udh", ())
+    by_header = (int(one["hex"][-2:], 16) for one in headers if one["hex"][:2] in ("00", "08"))
+    return next(by_header, fields.get("sar_segment_seqnum", 0))
+
+
+def _form(fields: dict[str, Any]) -> str:
+    """How the parts of a long message are tied together."""
+    headers = fields["short_message"].get("udh", ())
+    if headers:
+        return {"00": "udh8", "08": "udh16"}[headers[0]["hex"][:2]]
+    if "sar_msg_ref_num" in fields:
+        return "sar"
+    return "payload" if "message_payload" in fields else ""
+
+
+def _text(fields: dict[str, Any]) -> str:
+    """What npm smpp reads in a message, whole or a part."""
+    given = fields.get("message_payload") or fields["short_message"]
+    text: str = given["message"]
+    return text
 
 
 async def _inbound(server: Live, script: npm.Script, texts: list[str]) -> list[str]:

@@ -43,12 +43,12 @@ class Live:
         settings = {"host": "127.0.0.1", "port": port, "system_id": "esme"} | settings
         await self.ask("POST", "/v1/carriers", {"name": name, "kind": "smpp", "settings": settings})
         await self.ask("POST", "/v1/routes", {"name": name, "carriers": [{"carrier": name}]})
+        await self._is_up(name)
 
-        async def is_up() -> bool:
-            carrier = await self.ask("GET", f"/v1/carriers/{name}")
-            return bool(carrier["state"]["status"] == "up")
-
-        await until(is_up)
+    async def change(self, name: str, **settings: Any) -> None:
+        """Change settings of a carrier; wait until it is up with them."""
+        await self.ask("PATCH", f"/v1/carriers/{name}", {"settings": settings})
+        await self._is_up(name)
 
     async def esme(self, system_id: str, password: str, **settings: Any) -> None:
         """Let a customer bind; wait until the server knows it."""
@@ -71,6 +71,13 @@ class Live:
             page = await self.ask("GET", f"{query}&after={page['next']}")
             found += page["data"]
         return found[::-1]
+
+    async def _is_up(self, name: str) -> None:
+        async def is_it() -> bool:
+            carrier = await self.ask("GET", f"/v1/carriers/{name}")
+            return bool(carrier["state"]["status"] == "up")
+
+        await until(is_it)
 
     async def settled(self, least: int) -> list[dict[str, Any]]:
         """All outbound messages once there are at least so many, each in its final status."""
