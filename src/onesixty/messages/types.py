@@ -121,5 +121,7 @@ class Message:
     possible_duplicate: bool = False  # sent once more while it was in doubt
     form: Form | None = None  # None: plain text
     # Of a message that came over SMPP: {"esme": its number, "registered": registered_delivery,
-    # "source" and "destination": [ton, npi, address as given], "reference": user_message_reference}
+    # "source" and "destination": [ton, npi, address as given], "reference": the client's own};
+    # where they say something also "id" (that it has over SMPP), "service", "data_coding", and
+    # "peer" (the session that it came over)
     origin: dict[str, Any] | None = None

@@ -146,6 +146,15 @@ async def test_they_go_to_who_can_receive(desk: Office) -> None:
     assert {(await told(one))[1].id for one in receivers} == names
 
 
+async def test_they_go_where_the_submit_came_from(desk: Office) -> None:
+    """Of several transceivers the one that submitted a message has its receipt."""
+    await desk.esme()
+    clients = [await desk.bound() for _ in range(3)]
+    for client in (*clients, *reversed(clients)):
+        name = await sent(client)
+        assert (await told(client))[1].id == name
+
+
 async def test_what_was_missed_comes_with_the_next_bind(desk: Office) -> None:
     """Receipts wait while nobody is bound, and again when the session breaks before its answers."""
     await desk.esme()

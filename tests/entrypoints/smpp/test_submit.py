@@ -34,6 +34,7 @@ async def test_a_submit_is_a_row_before_its_answer(desk: Office) -> None:
         "destination": [1, 1, RECIPIENT],
         "reference": 77,
         "service": "CMT",
+        "peer": next(iter(desk.app.door.sessions.by_link)).peer,
     }
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from onesixty.entrypoints.smpp import deliver_pdus
 from onesixty.entrypoints.smpp.sessions import EsmeSession, Sessions
-from onesixty.features.esme_delivery.notices import InboundNotice, Notice
+from onesixty.features.esme_delivery.notices import InboundNotice, Notice, ReceiptNotice
 from onesixty.smpp.codec import EncodeError
 from onesixty.smpp.link import Answer, AnswerKind
 from onesixty.smpp.pdus import Pdu
@@ -58,6 +58,7 @@ class Deliveries:
         return None
 
     def _choose(self, notice: Notice) -> EsmeSession | None:
+        """The session that has news of the message already, that of its submit, or the next one."""
         # What tells of one message keeps its order as long as it goes the same way.
         same = self._on.get(notice.message_id)
         if same is not None and same.link.can_receive:
@@ -65,6 +66,10 @@ class Deliveries:
         sessions = [one for one in self._sessions.of(notice.esme_id) if one.link.can_receive]
         if not sessions:
             return None
+        if isinstance(notice, ReceiptNotice) and (peer := notice.origin.get("peer")):
+            for one in sessions:
+                if one.link.peer == peer and _room(one) > 0:
+                    return one
         turn = self._turns[notice.esme_id] = self._turns.get(notice.esme_id, 0) + 1
         in_turn = [sessions[(turn + step) % len(sessions)] for step in range(len(sessions))]
         return max(in_turn, key=lambda one: _room(one) > 0)

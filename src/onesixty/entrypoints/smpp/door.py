@@ -217,6 +217,8 @@ class Door:
             return request.status
         if session.link.version < message_ids.FIRST_VERSION_WITH_LONG:
             self._requests.name(session, request)
+        if request.origin and request.origin["registered"] and session.link.can_receive:
+            request.origin["peer"] = session.link.peer  # where its receipt is best told
         begun = self._acceptor.begin(request, session.caller)
         if isinstance(begun, Refusal):
             metrics.refused.labels(begun.code).inc()
