@@ -3,15 +3,17 @@
 import asyncio
 import random
 import socket
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.clock import ManualClock, SystemClock
 from onesixty.smpp.client import AnswerKind, Backoff, Bind, BindMode, Client, Timers
 from onesixty.smpp.codec import EncodeError
 from onesixty.smpp.link import Link
 from onesixty.smpp.pdus import Pdu
+from onesixty.smpp.server import Server
 from onesixty.smpp.statuses import Status
 
 from .wiring import (
@@ -454,3 +456,24 @@ class _Highest(random.Random):
     def uniform(self, a: float, b: float) -> float:
         """The high end."""
         return max(a, b)
+
+
+async def test_after_a_loss_the_first_host_is_tried_first() -> None:
+    """Where the first host is away the next one serves; when that goes, the first has its turn."""
+    watch = Watch()
+    first, second, esme = Smsc(watch), Smsc(watch), Esme(watch)
+    async with serving(second) as (server, there):
+        async with serving(first) as (_, port):
+            pass  # its port is free again
+        bind = replace(bind_to(port), fallbacks=(("127.0.0.1", there),))
+        async with connected(esme, bind, timers=QUICK) as client:
+            await watch.until(lambda: client.bound_for_submit)
+            assert client.state()[0].port == there
+            assert client.state()[0].version == "3.4"
+            again = Server(clock=SystemClock(), events=first, timers=TIMERS, window=10)
+            await again.start("127.0.0.1", port)
+            next(iter(server.links)).abort()
+            await watch.until(lambda: bool(first.binds) and client.bound_for_submit)
+            assert client.state()[0].port == port
+            await client.stop(0)
+            await again.stop()

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from onesixty.smpp.codec import encode
+from onesixty.smpp.codec import EncodeError, decode, encode
 from onesixty.smpp.pdus import Command, Pdu, Tag, Tlv
 from onesixty.smpp.session import effective_version
 from onesixty.smpp.states import (
@@ -298,3 +298,14 @@ def test_unbinds_that_cross_end_both_sides() -> None:
     from_esme, from_smsc = esme.take_outgoing(), smsc.take_outgoing()
     assert isinstance(esme.receive(from_smsc, 0.0)[0], Ended)
     assert isinstance(smsc.receive(from_esme, 0.0)[0], Ended)
+
+
+def test_what_3_3_cannot_carry() -> None:
+    """Towards SMPP 3.3 TLVs are left out, but a message that lives in one has no encoding."""
+    esme = new(Side.ESME)
+    esme.version = 0x33
+    plain = Pdu(Command.SUBMIT_SM, fields={}, tlvs=[Tlv(Tag.USER_MESSAGE_REFERENCE, b"\0\1")])
+    assert decode(esme.prepare(plain)).tlvs == []
+    for tag in (Tag.MESSAGE_PAYLOAD, Tag.SAR_MSG_REF_NUM):
+        with pytest.raises(EncodeError):
+            esme.prepare(Pdu(Command.SUBMIT_SM, fields={}, tlvs=[Tlv(tag, b"\0\1")]))

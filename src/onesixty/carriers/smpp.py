@@ -133,6 +133,7 @@ class SmppCarrier:
                     "mode": line.mode.name.lower(),
                     "phase": line.phase,
                     "smsc": line.smsc_id,
+                    "version": line.version or None,
                     "in_flight": line.in_flight,
                     "waiting": line.waiting,
                     "detail": line.detail,

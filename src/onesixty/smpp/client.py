@@ -103,6 +103,8 @@ class LineState:
     """system_id that the SMSC gave itself."""
     in_flight: int
     waiting: int
+    version: str
+    """SMPP version that holds, such as 3.4; "" while it is not bound."""
 
 
 class ClientEvents(Protocol):
@@ -356,6 +358,7 @@ class _Line:
             link.smsc_id if link else "",
             link.session.in_flight if link else 0,
             link.waiting if link else 0,
+            _version(link.session.version) if link and phase == "bound" else "",
         )
 
     async def run(self) -> None:
@@ -416,3 +419,7 @@ class _Line:
         self._phase = "stopped" if self._stopping else "waiting"
         self._detail, self._refusal = detail, refusal
         self.client.events.on_change()
+
+
+def _version(number: int) -> str:
+    return f"{number >> 4}.{number & 0xF}"

@@ -233,12 +233,11 @@ class Sweeper:
         if len(asked) >= ASKS_MOST:
             return False
         asked += [
-            Question(
-                one["carrier_message_id"], one["match_key"] or "", row["sender"], row["recipient"]
-            )
+            Question(one["carrier_message_id"], one["match_key"], row["sender"], row["recipient"])
             for one in tries
             if one["carrier_id"] == number
             and one["carrier_message_id"]
+            and one["match_key"]  # else nothing would find the part by the answer
             and ReceiptState(one["receipt_state"]) not in RECEIPT_FINAL
         ]
         return True
