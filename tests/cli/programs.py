@@ -63,7 +63,7 @@ def process(*arguments: str, **environment: str) -> Ended:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=110,
     )
     return Ended(done.returncode, done.stdout, done.stderr)
 
