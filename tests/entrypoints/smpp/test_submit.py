@@ -54,6 +54,7 @@ async def test_the_submits_of_one_read_are_stored_together(desk: Office) -> None
 UTF16 = "Привет 😀"
 PARTS = bytes((5, 0, 3, 0xAA, 2, 1))
 PORTS = bytes((6, 5, 4, 0x23, 0xF0, 0x23, 0xF0))
+TURKISH = bytes((3, 0x24, 1, 1))
 SAR = [
     integer_tlv(Tag.SAR_MSG_REF_NUM, 0xAA),
     integer_tlv(Tag.SAR_TOTAL_SEGMENTS, 2),
@@ -91,6 +92,17 @@ SHAPES: list[tuple[dict[str, Any], str, Form | None]] = [
         Form(udh=PORTS, data=b"\x01", data_coding=4),
     ),
     ({"text": b"hush", "protocol_id": 0x40}, "hush", Form(protocol_id=0x40)),
+    # A header that says how to read the text, and a text that ends within a character.
+    (
+        {"text": TURKISH + b"\x1bI", "esm_class": 0x40},
+        "",
+        Form(udh=TURKISH, data=b"\x1bI", data_coding=0),
+    ),
+    (
+        {"text": PARTS + b"10 \x1b", "esm_class": 0x40},
+        "",
+        Form(udh=PARTS, data=b"10 \x1b", data_coding=0),
+    ),
     # Half of a character: it has a meaning only beside the next part, so its octets go as they are.
     (
         {"text": PARTS + b"\x04\x1f\xd8\x3d", "esm_class": 0x40, "data_coding": 8},
