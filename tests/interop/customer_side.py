@@ -8,6 +8,7 @@ from typing import Any, Final
 from onesixty.kit.chance import chance
 from onesixty.kit.clock import SystemClock
 from onesixty.simulator.smsc import Smsc
+from onesixty.sms import udh
 
 from . import npm
 from .corpus import is_gsm, mixed
@@ -23,6 +24,22 @@ _FATES: Final = {
     "15005550117": (8, "stat:REJECTD"),
 }
 _TOLD: Final = ("source_addr", "destination_addr", "esm_class", "message_state")
+
+
+_OTHER_FORMS: Final[tuple[tuple[dict[str, Any], dict[str, Any]], ...]] = (
+    ({"data_coding": 3, "short_message": "àéîõü ©"}, {"text": "àéîõü ©"}),
+    ({"data_coding": 0x10, "short_message": "now {€}"}, {"text": "now {€}", "message_class": 0}),
+    (
+        {"data_coding": 0x18, "short_message": {"hex": "0441043504390447"}},
+        {"text": "сейч", "message_class": 0},
+    ),
+    ({"data_coding": 4, "short_message": {"hex": "00ff7f80"}}, {"data": b"\0\xff\x7f\x80"}),
+    (
+        {"data_coding": 4, "esm_class": 0x40, "short_message": {"hex": "0605040b8423f0cafe"}},
+        {"data": b"\xca\xfe", "ports": udh.Ports(2948, 9200)},
+    ),
+    ({"protocol_id": 0x40, "short_message": "silent"}, {"text": "silent", "protocol_id": 0x40}),
+)
 
 
 @asynccontextmanager
@@ -51,6 +68,7 @@ async def npm_esme(count: int) -> list[str]:
             conversation = _Conversation(server, smsc, esme)
             differences = await conversation.submits(mixed(count))
             differences += await conversation.fails()
+            differences += await conversation.forms()
             differences += await conversation.delivers(mixed(count, seed=2))
             differences += await conversation.asks()
             unbound = await esme.ask("unbind")
@@ -122,6 +140,22 @@ class _Conversation:
             if expected[1] not in words or "dlvrd:000" not in words:
                 differences.append(f"receipt for {to}: {words}")
         return differences
+
+    async def forms(self) -> list[str]:
+        """Submit what is more than text, or in another alphabet; it reaches the SMSC as it is."""
+        assert self._smsc.record
+        before = len(self._smsc.record.messages())
+        for number, (given, _) in enumerate(_OTHER_FORMS):
+            fields = _submits(f"4918{number:08d}", "", 0)[0] | given
+            told = await self._esme.answer(self._esme.send("submit_sm", **fields))
+            assert told["status"] == 0, (given, told)
+            await self._esme.asked("deliver_sm")  # its receipt
+        arrived = self._smsc.record.messages()[before:]
+        return [
+            f"{given}: {one}"
+            for (given, expected), one in zip(_OTHER_FORMS, arrived, strict=True)
+            if any(getattr(one, name) != value for name, value in expected.items())
+        ]
 
     async def delivers(self, texts: list[str]) -> list[str]:
         """Have handsets send them; compare what the client is given."""

@@ -120,6 +120,23 @@ async def test_npm_smpp_asks_and_takes_back(desk: Office, npm_smpp: Path) -> Non
         assert came["short_message"]["message"] == "Эхо"
 
 
+async def test_npm_smpp_of_an_old_version(desk: Office, npm_smpp: Path) -> None:
+    """A client of SMPP 3.3 gets ids of 8 characters, no TLVs, and receipts with these ids."""
+    async with npm.esme(npm_smpp, desk.port) as esme:
+        bound = await esme.ask(
+            "bind_transceiver", system_id=NAME, password=PASSWORD, interface_version=0x33
+        )
+        assert (bound["status"], list(bound["fields"])) == (0, ["system_id"])
+        answer = await esme.ask("submit_sm", **SHOP, data_coding=0, short_message="old")
+        name = answer["fields"]["message_id"]
+        assert len(name) == 8
+        receipt = await esme.asked("deliver_sm")
+        assert receipt["short_message"]["message"].startswith(f"id:{name} ")
+        assert "receipted_message_id" not in receipt
+        found = await esme.ask("query_sm", message_id=name, source_addr_ton=5, source_addr="Shop")
+        assert found["fields"]["message_state"] == 2
+
+
 async def test_smpp34_submits_through_its_window(desk: Office) -> None:
     """Fifty messages at once have fifty ids and fifty receipts, of the same ids."""
     async with asyncio.timeout(20):
