@@ -477,3 +477,15 @@ async def test_after_a_loss_the_first_host_is_tried_first() -> None:
             assert client.state()[0].port == port
             await client.stop(0)
             await again.stop()
+
+
+async def test_a_host_that_refuses_is_passed_over() -> None:
+    """When the first host refuses the bind the next one is asked soon, without long patience."""
+    watch = Watch()
+    first, second, esme = Smsc(watch), Smsc(watch), Esme(watch)
+    first.bind_statuses = [Status.RBINDFAIL] * 9
+    async with serving(first) as (_, port), serving(second) as (_, there):
+        bind = replace(bind_to(port), fallbacks=(("127.0.0.1", there),))
+        async with connected(esme, bind, timers=QUICK) as client:
+            await watch.until(lambda: client.bound_for_submit)
+            assert (len(first.binds), len(second.binds)) == (1, 1)

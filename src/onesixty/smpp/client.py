@@ -407,7 +407,8 @@ class _Line:
         await link.lost.wait()
         if link.bound_at is None:
             self._go_on()
-            return self._backoff.delay(refusal=link.refusal)
+            # Patience only once every host has refused: another one may take us at once.
+            return self._backoff.delay(refusal=0 if self._turn else link.refusal)
         self._turn = 0  # it was there a moment ago: begin with the first again
         stood = clock.monotonic() - link.bound_at
         return self._backoff.delay(bound_seconds=stood)

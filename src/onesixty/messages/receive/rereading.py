@@ -14,7 +14,7 @@ from onesixty.messages.receive.apply import apply, fold
 from onesixty.messages.receive.find import Finds, Search, find
 from onesixty.storage.database import Connection, columns
 
-STEP: Final = 5000  # receipts of all carriers that one transaction passes
+STEP: Final = 2000  # receipts of all carriers that one transaction passes
 
 UNTIL: Final = "SELECT id FROM receipts WHERE id > $1 ORDER BY id OFFSET $2 LIMIT 1"
 _COLUMNS: Final = (

@@ -16,7 +16,7 @@ from onesixty.kit import ids, paging
 from onesixty.kit.problems import FieldError, Problem
 from onesixty.records import carriers
 
-STEPS_MOST: Final = 10  # each passes some thousands of receipts
+STEPS_MOST: Final = 25  # each passes 2,000 receipts
 KEPT: Final = timedelta(hours=72)
 
 router = APIRouter(prefix="/v1/carriers", tags=["Carriers"], route_class=JsonRoute)
