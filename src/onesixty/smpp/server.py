@@ -6,6 +6,7 @@ Whatever one connection does - garbage, half PDUs, silence - only that connectio
 import asyncio
 import socket
 import ssl
+import struct
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Any, Protocol
 
 from onesixty.kit.clock import Clock
 from onesixty.smpp.link import Answer, AnswerKind, Link, Ticket
-from onesixty.smpp.pdus import FieldValue, Pdu, Tag, Tlv
+from onesixty.smpp.pdus import RESPONSE_BIT, FieldValue, Pdu, Tag, Tlv
 from onesixty.smpp.session import Session
 from onesixty.smpp.states import BindMode, BindRequested, Event, PeerUnbound, Side, Timers
 from onesixty.smpp.statuses import Status
@@ -45,6 +46,7 @@ class ServerEvents(Protocol):
         ...
 
 
+_HEADER = struct.Struct(">IIII")
 HANDSHAKE_SECONDS = 10.0
 """A TLS client gets that long; after it the time to bind begins."""
 PDUS_OF_A_CLIENT = 250
@@ -181,6 +183,21 @@ class ServerLink(Link):
     def deliver(self, pdu: Pdu, on_answer: Callable[[Answer], None]) -> None:
         """Send a deliver_sm or data_sm as the window allows; see `Link.submit`."""
         self.submit((pdu,), lambda _, answer: on_answer(answer))
+
+    def accept(self, request: Pdu, message_id: str) -> None:
+        """Answer a submit_sm or data_sm that is taken: what `respond` does, in less time.
+
+        The id is at most 64 characters of ASCII.
+        """
+        session = self.session
+        if not session.bound:  # it may have unbound, with answers still to come
+            self.respond(request, 0, {"message_id": message_id})
+            return
+        body = message_id.encode("ascii") + b"\0"
+        head = _HEADER.pack(16 + len(body), request.command | RESPONSE_BIT, 0, request.sequence)
+        session.write_raw(head + body)
+        session.forget()
+        self._schedule_flush()
 
     def write_raw(self, data: bytes) -> None:
         """Write octets as they are, behind all answers given so far."""

@@ -284,3 +284,14 @@ async def test_replace_if_present(desk: Office) -> None:
     new = await client.ask(submit_sm(b"new", replace_if_present_flag=1, **later))
     rows = [await desk.message(one.text("message_id")) for one in (other, old, new)]
     assert [row["final_at"] is None for row in rows] == [True, False, True]
+
+
+async def test_unbinding_with_open_answers(desk: Office) -> None:
+    """Who submits and unbinds in one breath is told the ids first."""
+    await desk.esme(window=100)
+    client = await desk.bound()
+    sequences = [client.send(submit_sm()) for _ in range(10)]
+    last = client.send(Pdu(Command.UNBIND))
+    answers = [await client.read() for _ in (*sequences, last)]
+    assert [answer.sequence for answer in answers] == [*sequences, last]
+    assert all(len(answer.text("message_id")) == 32 for answer in answers[:-1])

@@ -238,7 +238,7 @@ class Door:
         message: Message = done.result()[0]
         session.accepted += 1
         shown = message_ids.shown(message.id, session.esme.settings.id_form, message.origin)
-        session.link.respond(pdu, 0, {"message_id": shown})
+        session.link.accept(pdu, shown)
         _TAKEN[pdu.command].inc()
         if began is not None:
             metrics.esme_seconds.observe(self._clock.monotonic() - began)
