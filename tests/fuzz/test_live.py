@@ -7,6 +7,7 @@ import random
 import pytest
 
 from onesixty.smpp.pdus import Command
+from onesixty.smpp.states import Timers
 from smpp.wiring import (
     Esme,
     Fates,
@@ -21,6 +22,7 @@ from smpp.wiring import (
 
 from .octets import stream
 
+QUICK = Timers(reconnect_min_seconds=0.02, reconnect_max_seconds=0.1)
 CONNECTIONS = 60
 PDUS = 30
 
@@ -71,8 +73,11 @@ async def test_a_client_outlives_a_mad_smsc() -> None:
     port = mad.sockets[0].getsockname()[1]
     smsc, esme = Smsc(watch), Esme(watch)
     fates = Fates(watch)
-    async with serving(smsc) as (_, good), connected(esme, bind_to(port), bind_to(good)) as client:
-        await watch.until(lambda: binds > 1)
+    async with (
+        serving(smsc) as (_, good),
+        connected(esme, bind_to(port), bind_to(good), timers=QUICK) as client,
+    ):
+        await watch.until(lambda: binds > 3)
         await watch.until(lambda: client.bound_for_submit)
         client.submit(texts("after all"), fates)
         await watch.until(lambda: len(fates.answers) == 1)
