@@ -19,7 +19,7 @@ from onesixty.records.snapshot import SnapshotKeeper
 from onesixty.smpp.server import Server, Timers
 from onesixty.storage.database import Database
 
-UNBOUND_MOST: Final = 100  # connections of one address that are not bound yet
+UNBOUND_MOST: Final = 500  # connections of one address that are not bound yet
 WINDOW: Final = 10  # until a bind tells whose session it is
 
 
