@@ -151,9 +151,12 @@ async def running(folder: Path, name: str) -> AsyncIterator[Script]:
 
 
 @asynccontextmanager
-async def esme(folder: Path, port: int) -> AsyncIterator[NpmEsme]:
-    """A client that is connected to a port of this machine, not yet bound."""
+async def esme(folder: Path, port: int, ca: str = "") -> AsyncIterator[NpmEsme]:
+    """A client that is connected to a port of this machine, not yet bound.
+
+    With a certificate in PEM, which it trusts, it speaks TLS.
+    """
     async with running(folder, "esme.js") as script:
-        script.tell("connect", port=port)
+        script.tell("connect", port=port, ca=ca)
         await script.told("connected")
         yield NpmEsme(script)

@@ -6,10 +6,13 @@ from typing import Any
 from onesixty.smpp.client import AnswerKind
 from onesixty.smpp.pdus import Pdu
 from onesixty.smpp.receipts import MessageState, parse_receipt
+from smpp.test_tls import certificate, server_side
 from smpp.wiring import Esme, Fates, Watch, bind_to, connected, serving, texts
 
 from . import npm
 from .receipting import ReceiptingSmsc
+
+__all__ = ["certificate"]  # a fixture
 
 SHOP = {"source_addr": "Shop", "destination_addr": "491700000001", "registered_delivery": 1}
 
@@ -38,6 +41,24 @@ async def test_npm_smpp_submits_to_our_server_and_takes_receipts(npm_smpp: Path)
     assert smsc.requests[1].user_data().decode("utf-16-be") == "Привет"
     assert smsc.requests[2].user_data() == b"x" * 600
     smsc.check_receipts(3)
+
+
+async def test_npm_smpp_speaks_tls_with_our_server(npm_smpp: Path, certificate: Path) -> None:
+    """Node.js verifies our certificate, and a bind passes."""
+    smsc = ReceiptingSmsc(Watch())
+    async with (
+        serving(smsc, tls=server_side(certificate)) as (_, port),
+        npm.esme(npm_smpp, port, ca=_issuer(certificate)) as esme,
+    ):
+        bound = await esme.ask("bind_transceiver", system_id="node", password="secret")
+        assert bound["status"] == 0
+        assert (await esme.ask("unbind"))["status"] == 0
+
+
+def _issuer(certificate: Path) -> str:
+    """What a file with a certificate and its key says of the certificate."""
+    pem = certificate.read_text()
+    return pem[pem.index("-----BEGIN CERT") :]
 
 
 async def test_npm_smpp_is_a_centre_for_our_client(npm_smpp: Path) -> None:

@@ -1,5 +1,5 @@
 // A client on npm smpp, told what to do and telling what it sees, one line of JSON each.
-// {"act": "connect", "port": 2775}; {"act": "send", "n": 1, "command": "submit_sm", "fields": {}};
+// {"act": "connect", "port": 2775}, with "ca" (PEM) over TLS; {"act": "send", "n": 1, "command": "submit_sm", "fields": {}};
 // {"act": "close"}. It answers whatever it is asked.
 const smpp = require('smpp');
 const { obey, revived, shown, tell } = require('./wire');
@@ -7,8 +7,9 @@ const { obey, revived, shown, tell } = require('./wire');
 let session = null;
 
 obey({
-  connect({ port }) {
-    session = smpp.connect({ host: '127.0.0.1', port }, () => tell({ connected: true }));
+  connect({ port, ca }) {
+    const where = { host: '127.0.0.1', port, tls: Boolean(ca), ca };
+    session = smpp.connect(where, () => tell({ connected: true }));
     session.on('pdu', (pdu) => {
       if (pdu.isResponse()) return;
       tell({ asked: shown(pdu) });
