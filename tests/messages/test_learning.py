@@ -10,7 +10,13 @@ from onesixty.carriers.contract import OutcomeKind, Receipt, ReceiptState, Submi
 from onesixty.messages.receive import Receiver
 from onesixty.messages.receive.dates import read_date
 from onesixty.messages.receive.find import agrees
-from onesixty.messages.receive.learning import LEARNT_AFTER, UNMATCHED_LEAST, recent
+from onesixty.messages.receive.learning import (
+    KEPT_CHARACTERS,
+    KINDS_MOST,
+    LEARNT_AFTER,
+    UNMATCHED_LEAST,
+    recent,
+)
 from onesixty.messages.types import Message
 
 from .scripted import name_of
@@ -126,6 +132,17 @@ async def test_the_alarm(walk: Walk) -> None:
     assert (data["receipts"], data["unmatched"]) == (2 * UNMATCHED_LEAST, 2 * UNMATCHED_LEAST - 1)
     await walk.clock.advance(3601)
     assert recent(kept, walk.clock.now()) == (0, 0)
+
+
+async def test_odd_words_do_not_pile_up(walk: Walk) -> None:
+    """Of words without end only so many are kept, each cut; the rest is counted together."""
+    _, one = await sent(walk)
+    made = other(walk, one)
+    walk.carrier.bring(*(replace(made, word=f"{n:03}" + "x" * 99) for n in range(KINDS_MOST + 50)))
+    await walk.received()
+    words = (await learned(walk))["words"]
+    assert (len(words), words["other"]) == (KINDS_MOST + 1, 50)
+    assert {len(word) for word in words if word != "other"} == {KEPT_CHARACTERS}
 
 
 async def test_nothing_is_lost_while_the_database_is_away(walk: Walk) -> None:

@@ -24,6 +24,7 @@ LEARNT_AFTER: Final = 20  # receipts in a row
 KINDS_MOST: Final = 100  # different words, and codes, that are kept of a carrier
 WINDOW_MINUTES: Final = 60
 UNMATCHED_SHARE, UNMATCHED_LEAST = 0.05, 20  # of the receipts of that hour, to raise the alarm
+KEPT_CHARACTERS: Final = 32  # of each
 OTHER: Final = "other"
 _log = structlog.get_logger()
 
@@ -182,8 +183,9 @@ def recent(learned: Mapping[str, Any], now: datetime) -> tuple[int, int]:
 def _add(learned: dict[str, Any], news: _News, now: datetime) -> None:
     for name in _COUNTED:
         counts = learned.setdefault(name, {})
-        for key, count in getattr(news, name).items():
+        for word, count in getattr(news, name).items():
             if count:
+                key = word[:KEPT_CHARACTERS]
                 kept = key if key in counts or len(counts) < KINDS_MOST else OTHER
                 counts[kept] = counts.get(kept, 0) + count
     minute = _minute(now)
