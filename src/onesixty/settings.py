@@ -78,8 +78,8 @@ class Settings:
     )
     role: str = _setting(
         "all",
-        "What these processes do: api (answer HTTP, let customers bind over SMPP), dispatch (hold the"
-        " carriers' sessions), notify (send webhooks), or all.",
+        "What these processes do: api (answer HTTP, let customers bind over SMPP), dispatch (hold"
+        " the carriers' sessions), notify (send webhooks), or all.",
     )
     database_connections: int = _setting(
         10, "Connections to the database at most, for each process; two more have other uses."
