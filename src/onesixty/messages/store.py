@@ -23,8 +23,7 @@ from onesixty.storage.database import Connection, Rows, columns
 # 3 successes, and 16 also when it was sent.
 _SUCCESSES: Final = 1 << Status.DELIVERED | 1 << Status.READ
 _FAILURES: Final = sum(
-    1 << status
-    for status in (Status.UNDELIVERED, Status.FAILED, Status.EXPIRED, Status.CANCELED)
+    1 << status for status in (Status.UNDELIVERED, Status.FAILED, Status.EXPIRED, Status.CANCELED)
 )
 _ENDS: Final = (0, _SUCCESSES | _FAILURES, _FAILURES, _SUCCESSES)
 RECEIPT_MASKS: Final = tuple(
