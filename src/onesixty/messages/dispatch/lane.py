@@ -147,6 +147,8 @@ class Lane:
         if self.breaker.is_open and now >= self.breaker.probe_at:
             await self._probe()
         self._mind_news()
+        if any(self._lines):
+            self.pump()  # should a wake-up have been lost, what is in memory would wait for ever
         room = self.room()
         if room <= 0:
             return False
@@ -180,7 +182,8 @@ class Lane:
         if not self.takes():
             self._put_back()
             return
-        free = self._free()
+        now = self._d.clock.monotonic()
+        free = self._free(now)
         batch: list[Submission] = []
         for line in self._lines:
             while line and free > 0:
@@ -195,7 +198,7 @@ class Lane:
             metrics.submitted.labels(str(self.carrier_id)).inc(len(batch))
             self.carrier.submit(batch, self._report)
         if any(self._lines):
-            self._later()
+            self._later(now)
 
     def on_room(self) -> None:
         """The carrier can take more, or came up or went down."""
@@ -222,9 +225,9 @@ class Lane:
         state["ceiling_per_second"] = round(throttle.rate(now), 1) if throttle else None
         return state
 
-    def _free(self) -> int:
+    def _free(self, now: float) -> int:
         """Segments that may go to the carrier now."""
-        free, now = self.carrier.room(), self._d.clock.monotonic()
+        free = self.carrier.room()
         if self._throttle:
             if self._throttle.is_over(now):
                 self._throttle = None
@@ -306,7 +309,7 @@ class Lane:
             place += 1
         line.insert(place, one)
         self._shed(self._throttle.bucket.half_second)
-        self._later()
+        self._later(now)
         return True
 
     def _shed(self, most: int) -> None:
@@ -328,10 +331,11 @@ class Lane:
             _log.warning("breaker.opened", carrier=self.carrier_id, last=why)
             self._mind_news()
 
-    def _later(self) -> None:
+    def _later(self, now: float) -> None:
+        # The moment at which too few tokens were found: at a later one there may be some, and
+        # nobody would set a timer for what was left behind.
         if self._timer is not None:
             return
-        now = self._d.clock.monotonic()
         delays = [b.wait_seconds() for b in self._buckets() if not b.available(now)]
         if delays:
             self._timer = asyncio.get_running_loop().call_later(max(delays), self._again)
