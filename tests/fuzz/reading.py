@@ -1,5 +1,6 @@
 """Reading octets in every way there is: only the errors of the contract may come out of it."""
 
+import json
 import random
 from collections.abc import Mapping
 from contextlib import suppress
@@ -7,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from onesixty.carriers import registry, smpp_pdus
+from onesixty.carriers.explain import explain, pieces
 from onesixty.smpp.codec import DecodeError, EncodeError, decode, encode
 from onesixty.smpp.data_coding import decode_text, describe
 from onesixty.smpp.framing import CAP_BEFORE_BIND, CAP_BOUND, Framer, FramingError
@@ -14,6 +16,8 @@ from onesixty.smpp.message_ids import IdForm, match_key
 from onesixty.smpp.pdus import Command, Pdu
 from onesixty.smpp.receipts import ReceiptOptions, is_receipt, parse_receipt
 from onesixty.smpp.times import TimeFieldError, decode_time, delivery_times
+from onesixty.smpp.trace.dissect import dissect
+from onesixty.smpp.trace.masking import masked
 from onesixty.sms.reassembly import assemble
 
 from .octets import chunks
@@ -34,6 +38,16 @@ def read_frame(octets: bytes) -> None:
             _read_inside(pdu)
             if not lenient and not pdu.is_response and not pdu.flaws:
                 _write_again(pdu)
+
+
+def take_apart(octets: bytes, chance: random.Random) -> None:
+    """Show these octets as people see them: each piece where it stands, covered or not."""
+    found, show_text = dissect(octets), chance.random() < 0.5
+    for piece in found.pieces:
+        end = piece.offset + len(piece.octets)
+        assert octets[piece.offset : end] == piece.octets
+    assert len(masked(found, show_text=show_text)) == len(octets)
+    json.dumps([explain(octets, show_text=show_text), pieces(octets)])
 
 
 def read_stream(octets: bytes, chance: random.Random) -> None:

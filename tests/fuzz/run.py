@@ -4,7 +4,7 @@ import random
 from typing import Final
 
 from .octets import case, stream
-from .reading import read_frame, read_stream
+from .reading import read_frame, read_stream, take_apart
 from .sessions import Life
 
 STEPS: Final = 12
@@ -19,9 +19,12 @@ def run_case(seed: int, number: int) -> tuple[str, int]:
     """
     chance = random.Random(seed * _NUMBERS + number)
     kind = chance.random()
-    if kind < 0.75:
+    if kind < 0.7:
         read_frame(case(chance))
         return "read one by one", 1
+    if kind < 0.75:
+        take_apart(case(chance), chance)
+        return "taken apart for people", 1
     if kind < 0.85:
         read_stream(stream(chance, STREAM), chance)
         return "cut out of streams", STREAM

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from . import npm
 from .corpus import is_gsm, mixed
-from .live import Live, live
+from .live import Live, MissingPeerError, live
 
 _FORMS: Final = ("udh8", "udh16", "sar", "payload")
 _STATUS: Final = {"7": "expired", "8": "undelivered", "9": "undelivered"}
@@ -15,7 +15,7 @@ async def npm_smsc(count: int) -> list[str]:
     """npm smpp as the SMSC; what differs."""
     folder = npm.installed()
     if folder is None:
-        return ["not run: Node is missing"]
+        raise MissingPeerError("Node.js")
     async with live() as server, npm.running(folder, "smsc.js") as script:
         await server.carrier("npm", (await script.told("port"))["port"], window=50)
         differences = []

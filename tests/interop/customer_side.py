@@ -12,7 +12,7 @@ from onesixty.sms import udh
 
 from . import npm
 from .corpus import is_gsm, mixed
-from .live import Live, live
+from .live import Live, MissingPeerError, live
 
 PASSWORD: Final = "secret"
 MO_NUMBER: Final = "+447700900100"
@@ -59,7 +59,7 @@ async def npm_esme(count: int) -> list[str]:
     """npm smpp as a client; what differs."""
     folder = npm.installed()
     if folder is None:
-        return ["not run: Node is missing"]
+        raise MissingPeerError("Node.js")
     async with served() as (server, smsc):
         await server.esme("npm", PASSWORD)
         async with npm.esme(folder, server.smpp_port) as esme:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from . import kannel
 from .corpus import is_gsm, mixed
 from .customer_side import MO_NUMBER, PASSWORD, numbered, served, taken_otherwise
+from .live import MissingPeerError
 
 _DELIVERED, _FAILED = 1, 2
 # Numbers that the simulated SMSC does not deliver to, and what Kannel is to be told.
@@ -17,7 +18,7 @@ _FINAL: Final = {_DELIVERED, _FAILED}
 async def kannel_esme(count: int) -> list[str]:
     """Kannel as a client; what differs."""
     if not kannel.INSTALLED:
-        return ["not run: Kannel is missing"]
+        raise MissingPeerError("Kannel")
     async with served() as (server, smsc):
         await server.esme("kannel", PASSWORD)
         async with kannel.kannel(server.smpp_port, "kannel", PASSWORD) as box:

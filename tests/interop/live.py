@@ -20,6 +20,10 @@ _FINAL: Final = {"delivered", "undelivered", "failed", "expired", "canceled", "r
 _clock = SystemClock()
 
 
+class MissingPeerError(Exception):
+    """What a run needs is not on this machine."""
+
+
 @dataclass(slots=True)
 class Live:
     """A running server, its API and its SMPP port."""
