@@ -1,5 +1,6 @@
 """A carrier over SMPP: one or more binds to one SMSC, windowed, receipts on any of them."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
@@ -24,7 +25,7 @@ from onesixty.carriers.smpp_pdus import PduBuilder
 from onesixty.carriers.smpp_receipts import rereader
 from onesixty.carriers.smpp_rules import status_rules
 from onesixty.carriers.smpp_settings import FIELDS
-from onesixty.smpp.client import Answer, AnswerKind, Client
+from onesixty.smpp.client import Answer, AnswerKind, Client, Outbinds
 from onesixty.smpp.codec import EncodeError
 from onesixty.smpp.link import Link
 from onesixty.smpp.pdus import Pdu, Tag
@@ -62,15 +63,21 @@ class SmppCarrier:
         except EncodeError as error:
             raise ValueError(str(error)) from error
         self._client.statuses = self._statuses
+        self._outbinds = Outbinds(self._client, binds(s)[0])
 
     async def start(self, events: CarrierEvents) -> None:
         """Begin to bind."""
         self._events = events
         await self._client.start()
+        if port := self._config.settings["outbind_port"]:
+            try:
+                await self._outbinds.listen(port)
+            except OSError as error:  # what we bind ourselves goes on without
+                _log.error("carrier.no_outbinds", carrier=self._config.name, error=str(error))
 
     async def stop(self, drain_seconds: float) -> None:
         """Finish the window, unbind, close."""
-        await self._client.stop(drain_seconds)
+        await asyncio.gather(self._client.stop(drain_seconds), self._outbinds.stop(drain_seconds))
 
     async def resize(self, sessions: int, drain_seconds: float) -> None:
         """Add or end binds; those that end finish their window first, within that time."""

@@ -34,6 +34,8 @@ _BIND: Final = (
     SettingField("port", "integer", "Its TCP port", default=2775, at_least=1, at_most=65535),
     SettingField("fallback_hosts", "text", "Others to try in turn when it cannot be reached or"
                  " refuses: `host:port, host:port`", default="", at_most=1000),
+    SettingField("outbind_port", "integer", "TCP port on which its hosts may call us by outbind;"
+                 " 0 for none", default=0, at_least=0, at_most=65535),
     SettingField("system_id", "text", "The account's name at the SMSC", required=True, at_most=15),
     SettingField("password", "secret", "The account's password; SMPP allows 8 characters",
                  default="", at_most=64),

@@ -31,6 +31,7 @@ from onesixty.smpp.states import (
     BindRefused,
     BindRequested,
     Bound,
+    CalledUp,
     Ended,
     Event,
     Noted,
@@ -355,9 +356,10 @@ class Session(Generic[Token]):
             self._binding, self._deadline = True, None
             self.version = effective_version(pdu.number("interface_version"), self._supported)
             events.append(BindRequested(pdu))
+        elif command == Command.OUTBIND:
+            self._enter(State.OUTBOUND)
+            events.append(CalledUp(pdu))
         else:
-            if command == Command.OUTBIND:
-                self._enter(State.OUTBOUND)
             events.append(Noted(f"{command_name(command)} received"))
 
     def _refuse(self, command: int, sequence: int, events: list[Event[Token]]) -> None:

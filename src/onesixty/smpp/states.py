@@ -168,6 +168,13 @@ class BindRequested:
 
 
 @dataclass(slots=True)
+class CalledUp:
+    """The SMSC asks us to bind on this connection, which it made: its outbind."""
+
+    pdu: Pdu
+
+
+@dataclass(slots=True)
 class Bound:
     """Our bind was accepted."""
 
@@ -205,6 +212,7 @@ Event = (
     | Answered[Token]
     | TimedOut[Token]
     | BindRequested
+    | CalledUp
     | Bound
     | BindRefused
     | PeerUnbound

@@ -37,6 +37,7 @@ __all__ = [
     "Client",
     "ClientEvents",
     "ClientLink",
+    "Line",
     "LineState",
     "Timers",
 ]
@@ -171,11 +172,13 @@ class Client:
         for bind in binds:
             encode(bind.pdu(), lenient=bind.long_credentials)
         self.window, self.timers, self.clock, self.events = window, timers, clock, events
-        self._chance = chance
+        self.chance = chance
         self.statuses: Mapping[int, StatusRule] = {}
         """What command_status values mean here, where it is not the usual."""
         self._lines = [self._line(bind) for bind in binds]
-        self._leaving: list[_Line] = []  # they take no more and wait for their last answers
+        self.called: list[Line] = []
+        """On connections that the SMSC made, see `outbind.py`."""
+        self._leaving: list[Line] = []  # they take no more and wait for their last answers
         self._tasks: list[asyncio.Task[None]] = []
         self._ticker: asyncio.Task[None] | None = None
 
@@ -214,8 +217,8 @@ class Client:
             self._leaving.remove(line)
         self.events.on_change()
 
-    def _line(self, bind: Bind) -> "_Line":
-        return _Line(bind, self, Backoff(self.timers, self._chance))
+    def _line(self, bind: Bind) -> "Line":
+        return Line(bind, self, Backoff(self.timers, self.chance))
 
     @property
     def bound_for_submit(self) -> bool:
@@ -223,8 +226,8 @@ class Client:
         return any(line.takes_submits for line in self._lines)
 
     def state(self) -> list[LineState]:
-        """Every configured bind, in the order given."""
-        return [line.state() for line in self._lines]
+        """Every configured bind, in the order given, then those that the SMSC called for."""
+        return [line.state() for line in (*self._lines, *self.called)]
 
     def wiretaps(self) -> list[Wiretap]:
         """What went over each configured bind lately, connections that ended included."""
@@ -269,7 +272,7 @@ class Client:
         loop = asyncio.get_running_loop()
         while True:
             await self.clock.sleep(self.timers.tick_seconds)
-            for line in (*self._lines, *self._leaving):
+            for line in (*self._lines, *self._leaving, *self.called):
                 if line.link is not None:
                     loop.call_soon(line.link.tick)  # by itself, so that no line harms another
 
@@ -277,7 +280,7 @@ class Client:
 class ClientLink(Link):
     """One connection of a client."""
 
-    def __init__(self, line: "_Line") -> None:
+    def __init__(self, line: "Line") -> None:
         client, bind = line.client, line.bind
         now = client.clock.monotonic()
         version = bind.interface_version
@@ -323,8 +326,8 @@ class ClientLink(Link):
         self._line.ended(self)
 
 
-class _Line:
-    """One configured bind and its present connection."""
+class Line:
+    """A bind and its present connection."""
 
     def __init__(self, bind: Bind, client: Client, backoff: Backoff) -> None:
         self.bind, self.client = bind, client
@@ -333,7 +336,7 @@ class _Line:
         self._backoff = backoff
         self._transmits = bind.mode is not BindMode.RECEIVER
         self._stopping = False
-        self._endpoints = ((bind.host, bind.port), *bind.fallbacks)
+        self._endpoints: tuple[tuple[str, int], ...] = ((bind.host, bind.port), *bind.fallbacks)
         self._turn = 0  # which of them is tried now
         self._phase, self._detail, self._refusal = "stopped", "", 0
 
@@ -360,6 +363,10 @@ class _Line:
             link.waiting if link else 0,
             _version(link.session.version) if link and phase == "bound" else "",
         )
+
+    def show_at(self, host: str, port: int) -> None:
+        """Be shown with this address."""
+        self._endpoints = ((host, port),)
 
     async def run(self) -> None:
         """Connect again and again, until stopped."""
