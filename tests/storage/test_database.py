@@ -164,12 +164,12 @@ async def test_searches_end_in_time(database: Database, monkeypatch: pytest.Monk
             async with database.search() as connection:
                 await connection.fetchval("SELECT pg_sleep(60)")
         assert caught.value.code == "search_too_long"
-    async with database.read() as connection:
-        left = await connection.fetchval(
+    async with asyncio.timeout(5), database.read() as connection:
+        while await connection.fetchval(  # the server hears of the last end a little later
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
             " AND query = 'SELECT pg_sleep(60)' AND state = 'active'"
-        )
-    assert left == 0
+        ):
+            pass
 
 
 async def test_searches_leave_connections_to_the_walk(database: Database) -> None:
