@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-from . import carrier_side, customer_side, kannel_side
+from . import carrier_side, customer_side, kannel_side, kannel_smsc
 from .live import MissingPeerError
 
 RUNS: Final[dict[str, Callable[[int], Coroutine[Any, Any, list[str]]]]] = {
     "npm_smsc": carrier_side.npm_smsc,
     "npm_esme": customer_side.npm_esme,
     "kannel_esme": kannel_side.kannel_esme,
+    "kannel_smsc": kannel_smsc.kannel_smsc,
 }
 _SHOWN: Final = 10
 
