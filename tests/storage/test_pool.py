@@ -70,8 +70,8 @@ async def test_who_finds_none_waits_in_line(pool: Pool, server: Server) -> None:
 
     async with asyncio.timeout(BOUND_SECONDS):
         await asyncio.gather(*(use(number) for number in range(20)))
-    assert sorted(served[:MOST]) == [0, 1]
-    assert served[MOST:] == sorted(served[MOST:])
+    # The first two wait for a connection to be made, not in line: the second may take longer.
+    assert [number for number in served if number >= MOST] == list(range(MOST, 20))
     assert len(server.made) == MOST
 
 
