@@ -1,34 +1,37 @@
 """An SMSC that calls: outbind, over real sockets."""
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
 
 import pytest
 
-from onesixty.smpp.client import Bind, Outbinds
+from onesixty.smpp.client import Bind, Outbinds, Timers
 from onesixty.smpp.client.outbind import CALLS_MOST
 from onesixty.smpp.pdus import Command, Pdu
 
-from .wiring import Esme, Raw, Watch, bare, connected, deliver
+from .wiring import TIMERS, Esme, Raw, Watch, bare, connected, deliver
 
 OUTBIND = Pdu(Command.OUTBIND, sequence=1, fields={"system_id": "smsc", "password": "x"})
 
 
 @contextlib.asynccontextmanager
-async def listening(esme: Esme, host: str) -> AsyncIterator[tuple[Outbinds, int]]:
+async def listening(
+    esme: Esme, host: str, timers: Timers = TIMERS
+) -> AsyncIterator[tuple[Outbinds, int]]:
     """A client without binds of its own, whose port the SMSC at this host may call."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    async with connected(esme) as client:
+    async with connected(esme, timers=timers) as client:
         bind = Bind(host=host, port=2775, system_id="esme", password="secret")
         outbinds = Outbinds(client, bind)
         await outbinds.listen(port)
         try:
             yield outbinds, port
         finally:
-            await outbinds.stop(0.1)
+            outbinds.close()
 
 
 async def test_a_call_is_answered_by_a_bind_and_delivers() -> None:
@@ -59,6 +62,24 @@ async def test_a_stranger_is_told_nothing(said: Pdu) -> None:
         else:
             assert (await stranger.read()).status
         await stranger.close()
+
+
+async def test_a_silent_caller_holds_up_no_stop() -> None:
+    """A bound SMSC that never answers our unbind: the client stops all the same, in its time."""
+    watch = Watch()
+    timers = Timers(unbind_seconds=0.1)
+    async with listening(Esme(watch), "127.0.0.1", timers) as (outbinds, port):
+        smsc, client = await Raw.connect(port), outbinds.client
+        smsc.write(OUTBIND)
+        bind = await smsc.read()
+        smsc.write(bare(Command.BIND_RECEIVER_RESP, 0, bind.sequence))
+        await watch.until(lambda: [line.phase for line in client.state()] == ["bound"])
+        outbinds.close()
+        async with asyncio.timeout(5):
+            await client.stop(0.1)
+        assert client.state() == []
+        assert (await smsc.read()).command == Command.UNBIND
+        assert await smsc.ended() == b""
 
 
 async def test_calls_are_bounded() -> None:

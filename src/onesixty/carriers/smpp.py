@@ -1,6 +1,5 @@
 """A carrier over SMPP: one or more binds to one SMSC, windowed, receipts on any of them."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
@@ -77,7 +76,8 @@ class SmppCarrier:
 
     async def stop(self, drain_seconds: float) -> None:
         """Finish the window, unbind, close."""
-        await asyncio.gather(self._client.stop(drain_seconds), self._outbinds.stop(drain_seconds))
+        self._outbinds.close()
+        await self._client.stop(drain_seconds)
 
     async def resize(self, sessions: int, drain_seconds: float) -> None:
         """Add or end binds; those that end finish their window first, within that time."""

@@ -191,7 +191,11 @@ class Client:
         """Take nothing more, wait that long for open answers, unbind, close."""
         for line, task in zip(self._lines, self._tasks, strict=True):
             line.stop(task, drain_seconds)
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        called = [line.link for line in self.called if line.link is not None]
+        for link in called:
+            link.retire(drain_seconds, "stopped")
+        ends = (link.lost.wait() for link in called)
+        await asyncio.gather(*self._tasks, *ends, return_exceptions=True)
         if self._ticker is not None:
             self._ticker.cancel()
             with contextlib.suppress(asyncio.CancelledError):

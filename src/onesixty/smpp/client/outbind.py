@@ -25,6 +25,7 @@ class Outbinds:
         self.client = client
         self.bind = replace(bind, mode=BindMode.RECEIVER, tls=None)
         self._hosts = {bind.host, *(host for host, _ in bind.fallbacks)}
+        self.is_closed = False
         self._listener: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -40,17 +41,13 @@ class Outbinds:
         bound: int = self._listener.sockets[0].getsockname()[1]
         return bound
 
-    async def stop(self, drain_seconds: float) -> None:
-        """Take no more calls, wait that long for open answers, unbind, close."""
+    def close(self) -> None:
+        """Take no more calls. The connections that are up end with the client, by its `stop`."""
+        self.is_closed = True
         if self._listener is not None:
             self._listener.close()
         for task in self._tasks:
             task.cancel()
-        links = [line.link for line in self.client.called if line.link is not None]
-        for link in links:
-            link.retire(drain_seconds, "stopped")
-        for link in links:
-            await link.lost.wait()
 
     def bind_on(self, link: "_CalledLink") -> None:
         """Bind on the connection of a caller that is who it should be."""
@@ -88,8 +85,8 @@ class _CalledLine(Line):
 
     def opened(self, link: "_CalledLink", host: str, port: int) -> None:
         """A caller is there; nothing is known of it but its address."""
-        if len(self.client.called) >= CALLS_MOST:
-            link.close("too many calls")
+        if self.outbinds.is_closed or len(self.client.called) >= CALLS_MOST:
+            link.close("too many calls, or too late")
             return
         self.link = link
         self.show_at(host, port)
