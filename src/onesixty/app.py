@@ -14,7 +14,7 @@ from typing import Any, Final
 import structlog
 
 from onesixty.carriers.contract import TracedCarrier
-from onesixty.carriers.traces import Traces
+from onesixty.carriers.smpp.traces import Traces
 from onesixty.entrypoints.rest.context import Context
 from onesixty.entrypoints.rest.server import Server
 from onesixty.entrypoints.smpp.deliver import Deliveries

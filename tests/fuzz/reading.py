@@ -7,8 +7,9 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from onesixty.carriers import registry, smpp_pdus
-from onesixty.carriers.explain import explain, pieces
+from onesixty.carriers import registry
+from onesixty.carriers.smpp import pdus as smpp_pdus
+from onesixty.carriers.smpp.explain import explain, pieces
 from onesixty.smpp.codec import DecodeError, EncodeError, decode, encode
 from onesixty.smpp.data_coding import decode_text, describe
 from onesixty.smpp.framing import CAP_BEFORE_BIND, CAP_BOUND, Framer, FramingError

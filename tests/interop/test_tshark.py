@@ -12,7 +12,7 @@ from conformance import benches
 from entrypoints.smpp import customer
 from entrypoints.smpp.test_inbound import say
 from onesixty.carriers.contract import Submission
-from onesixty.carriers.smpp import SmppCarrier
+from onesixty.carriers.smpp.carrier import SmppCarrier
 from onesixty.smpp.codec import decode, encode
 from onesixty.smpp.pdus import (
     BODIES,

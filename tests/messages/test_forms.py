@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from onesixty.carriers import registry
-from onesixty.carriers.smpp_pdus import PduBuilder
+from onesixty.carriers.smpp.pdus import PduBuilder
 from onesixty.kit import ids
 from onesixty.kit.chance import chance
 from onesixty.messages import render, screen

@@ -2,8 +2,9 @@
 
 from typing import Final
 
-from onesixty.carriers import loopback, smpp
+from onesixty.carriers import loopback
 from onesixty.carriers.contract import CarrierSpec
+from onesixty.carriers.smpp import carrier as smpp
 
 SPECS: Final[dict[str, CarrierSpec]] = {spec.kind: spec for spec in (smpp.SPEC, loopback.SPEC)}
 

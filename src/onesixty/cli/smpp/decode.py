@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 import orjson
 import typer
 
-from onesixty.carriers.explain import explain, pieces, status_hint
+from onesixty.carriers.smpp.explain import explain, pieces, status_hint
 from onesixty.cli.smpp import hexadecimal
 from onesixty.cli.smpp.lines import harmless
 from onesixty.cli.terminal import FAILED, USAGE, Failure, out, print_table

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from onesixty.carriers.explain import explain
+from onesixty.carriers.smpp.explain import explain
 from onesixty.cli import client
 from onesixty.cli.smpp import hexadecimal, target
 from onesixty.cli.smpp.lines import print_line

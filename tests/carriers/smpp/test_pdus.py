@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from onesixty.carriers import registry
 from onesixty.carriers.contract import ReceiptState, Submission
-from onesixty.carriers.smpp_pdus import PduBuilder, international
+from onesixty.carriers.smpp.pdus import PduBuilder, international
 from onesixty.kit import ids
 from onesixty.kit.chance import chance
 from onesixty.simulator.submissions import read_fragment

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any, Final
 
-from onesixty.carriers.smpp_settings import VERSIONS
+from onesixty.carriers.smpp.settings import VERSIONS
 from onesixty.smpp.client import Bind, BindMode, Timers
 
 _TIMERS: Final = (

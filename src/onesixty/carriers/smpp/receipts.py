@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from onesixty.carriers.contract import Question, Receipt, ReceiptState, StoredReceipt
-from onesixty.carriers.smpp_rules import receipt_options
+from onesixty.carriers.smpp.rules import receipt_options
 from onesixty.smpp import receipts
 from onesixty.smpp.message_ids import IdForm, match_key, readings
 from onesixty.smpp.pdus import Command, Pdu

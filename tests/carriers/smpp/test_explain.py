@@ -6,7 +6,7 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onesixty.carriers.explain import explain, pieces
+from onesixty.carriers.smpp.explain import explain, pieces
 from onesixty.kit.clock import SystemClock
 from onesixty.smpp.codec import encode
 from onesixty.smpp.pdus import Command, Destination, Pdu, Tag, Tlv

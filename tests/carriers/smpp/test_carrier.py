@@ -18,7 +18,7 @@ from onesixty.carriers.contract import (
     ReceiptState,
     probe,
 )
-from onesixty.carriers.smpp import SmppCarrier
+from onesixty.carriers.smpp.carrier import SmppCarrier
 from onesixty.kit.chance import Chance
 from onesixty.kit.clock import SystemClock
 from onesixty.kit.problems import Problem

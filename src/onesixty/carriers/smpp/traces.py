@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from onesixty.carriers.explain import explain
+from onesixty.carriers.smpp.explain import explain
 from onesixty.kit.clock import Clock
 from onesixty.smpp.trace.capture import Entry, Kind, Wiretap
 

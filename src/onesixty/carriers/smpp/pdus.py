@@ -8,8 +8,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from onesixty.carriers.contract import Inbound, Question, Receipt, Submission
-from onesixty.carriers.smpp_receipts import Arrival, receipt, told
-from onesixty.carriers.smpp_rules import Alphabets, Numbering, receipt_options, tlvs
+from onesixty.carriers.smpp.receipts import Arrival, receipt, told
+from onesixty.carriers.smpp.rules import Alphabets, Numbering, receipt_options, tlvs
 from onesixty.kit.chance import Chance
 from onesixty.smpp import data_coding, receipts, times
 from onesixty.smpp.message_ids import IdForm, match_key

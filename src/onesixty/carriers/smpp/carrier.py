@@ -19,11 +19,11 @@ from onesixty.carriers.contract import (
     Report,
     Submission,
 )
-from onesixty.carriers.smpp_binds import binds, timers
-from onesixty.carriers.smpp_pdus import PduBuilder
-from onesixty.carriers.smpp_receipts import rereader
-from onesixty.carriers.smpp_rules import status_rules
-from onesixty.carriers.smpp_settings import FIELDS
+from onesixty.carriers.smpp.binds import binds, timers
+from onesixty.carriers.smpp.pdus import PduBuilder
+from onesixty.carriers.smpp.receipts import rereader
+from onesixty.carriers.smpp.rules import status_rules
+from onesixty.carriers.smpp.settings import FIELDS
 from onesixty.smpp.client import Answer, AnswerKind, Client, Outbinds
 from onesixty.smpp.codec import EncodeError
 from onesixty.smpp.link import Link

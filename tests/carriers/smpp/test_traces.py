@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from onesixty.carriers.traces import Traces
+from onesixty.carriers.smpp.traces import Traces
 from onesixty.kit.clock import ManualClock
 from onesixty.smpp.codec import encode
 from onesixty.smpp.pdus import Command, Pdu

@@ -15,8 +15,8 @@ from conformance.bench import Bench, submission
 from conformance.peers import SOMEBODY, SmppPeer, built
 from onesixty.carriers import registry
 from onesixty.carriers.contract import ErrorClass, OutcomeKind, ReceiptState, Submission
-from onesixty.carriers.smpp_binds import binds
-from onesixty.carriers.smpp_pdus import PduBuilder
+from onesixty.carriers.smpp.binds import binds
+from onesixty.carriers.smpp.pdus import PduBuilder
 from onesixty.kit.chance import Chance
 from onesixty.kit.chance import chance as a_chance
 from onesixty.kit.clock import SystemClock
