@@ -32,7 +32,7 @@ from onesixty.sms.alphabet import GSM7
 from onesixty.sms.form import Form
 from smpp.wiring import Smsc, Watch, serving
 
-from .test_smpp import Open, connect
+from .test_carrier import Open, connect
 
 __all__ = ["connect"]
 DEFAULTS = {field.name: field.default for field in registry.SPECS["smpp"].fields}
