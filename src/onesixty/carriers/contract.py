@@ -4,12 +4,13 @@ Receipts and inbound messages are told as they come.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 from typing import Any, Protocol, runtime_checkable
 from uuid import UUID
 
+from onesixty.carriers.content import SMS, Content
 from onesixty.kit.chance import Chance
 from onesixty.kit.clock import Clock
 from onesixty.smpp.trace.capture import Wiretap
@@ -40,6 +41,8 @@ class Submission:
     test: bool = False
     throttled: int = 0  # how often its carrier answered that it comes too fast
     form: Form | None = None  # None: plain text
+    channel: str = SMS
+    content: Content | None = None  # None: text alone
 
     @property
     def parts_accepted(self) -> int:
@@ -79,6 +82,14 @@ class PartAnswer:
     code: str = ""  # the carrier's own code, such as "0x0B"
 
 
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a carrier says that it takes, in millionths of the unit of an ISO 4217 currency."""
+
+    micros: int
+    currency: str
+
+
 @dataclass(slots=True)
 class Outcome:
     """The end of one submission. `parts` tells every part that was tried in this attempt."""
@@ -99,6 +110,7 @@ class Outcome:
     late: bool = False  # an answer after this submission had been reported as unknown
     lost: bool = False  # unknown because the connection ended, not because the carrier kept silent
     lease_closed: bool = False  # settle has counted it off its lease
+    price: Price | None = None  # of the whole message, where the answer tells it
 
 
 class ReceiptState(IntEnum):
@@ -139,6 +151,11 @@ class Receipt:
     guesses: Callable[[], Sequence[tuple[str, str]]] = tuple
     word: str = ""  # the state in the carrier's words
     done_date: str = ""  # in the carrier's words, in a zone that it does not tell
+    # Our id of the message, where the carrier gives back what the submit named: it finds a message
+    # whose answer was lost.
+    message_id: UUID | None = None
+    price: Price | None = None  # of the part that it is about, where it tells it
+    network: str = ""  # MCC and MNC of the recipient, such as 23410, where it tells them
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +183,15 @@ class Inbound:
     received_at: datetime
     acknowledge: Callable[[bool], None]
     form: Form | None = None  # what came beside the text; None: nothing
+    # The carrier's id of it. A message that comes once more with the same id is a repeat.
+    carrier_message_id: str = ""
+    channel: str = SMS
+    content: Content | None = None
+    opt_out: str = ""  # "stop", "start" or "help" where the carrier says that it is one
+
+
+def ignored(stored: bool) -> None:
+    """The `acknowledge` of news whose bringer is told in another way."""
 
 
 class CarrierEvents(Protocol):
@@ -275,12 +301,90 @@ class TracedCarrier(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """An HTTP request that a far side makes to a callback URL of ours."""
+
+    method: str  # in capitals
+    url: str  # as the far side called it: scheme, host, path and query behind any proxy of ours
+    path: str  # behind the callback URL of the carrier, without its slash: "", "status", "inbound"
+    headers: Mapping[str, str]  # names in lower case
+    body: bytes
+    received_at: datetime
+
+    @property
+    def query(self) -> str:
+        """The part of the URL behind the question mark, as it came."""
+        return self.url.partition("?")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a far side is answered."""
+
+    status: int = 200
+    body: bytes = b""
+    content_type: str = "text/plain"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class News:
+    """What one call tells. Its `reply` is given once everything in it is stored."""
+
+    receipts: list[Receipt] = field(default_factory=list)
+    inbounds: list[Inbound] = field(default_factory=list)
+    # Other things that operators should know: {"type": "template_status", ...}; kept as events.
+    notices: list[dict[str, Any]] = field(default_factory=list)
+    reply: Reply = field(default_factory=Reply)
+
+
+class CallRefusedError(Exception):
+    """A call that is not taken: the reason, for our log alone, and the status of its answer.
+
+    401: the signature is missing or wrong; 400: it cannot be read; 503: it shall come again.
+    """
+
+    def __init__(self, reason: str, status: int = 401) -> None:
+        super().__init__(reason)
+        self.reason, self.status = reason, status
+
+
+class CallReader(Protocol):
+    """Reads what a far side tells by HTTP. It runs in any process, whoever has the lane."""
+
+    async def read(self, call: Call) -> News:
+        """Check the signature, then read. Raises CallRefusedError.
+
+        The same call may come again, early or late: reading it twice gives equal news.
+        """
+        ...
+
+
+@runtime_checkable
+class CheckedCarrier(Protocol):
+    """A carrier that can tell whether its credentials are good, for `/v1/carriers/{name}/test`."""
+
+    async def check(self) -> str | None:
+        """Ask the far side; None when all is well, else what is wrong. Sends no message."""
+        ...
+
+
+@runtime_checkable
+class MediaCarrier(Protocol):
+    """A carrier whose inbound media need its credentials to be fetched."""
+
+    async def fetch(self, url: str) -> tuple[str, bytes]:
+        """Content type and octets of an inbound `Media.url`. Raises OSError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class SettingField:
     """A setting of a carrier kind: checks input, draws forms, masks secrets, fills the manual."""
 
     name: str
     # "text", "secret", "integer", "number", "boolean", "choice", "map" (of text to text; `choices`
-    # are then those of its values)
+    # are then those of its values), "json" (an object; the kind checks it when it is built)
     kind: str
     title: str
     default: Any = None
@@ -306,6 +410,12 @@ class CarrierSpec:
     sessions: str | None = None
     # From all settings of a carrier to a function that reads its kept receipts anew.
     rereader: Callable[[Mapping[str, Any]], Callable[[StoredReceipt], Receipt]] | None = None
+    channels: tuple[str, ...] = (SMS,)
+    # Reads what the far side tells by HTTP; None: it tells nothing so.
+    calls: Callable[["CarrierConfig"], CallReader] | None = None
+    # Callback URLs to be pasted at the far side: what each is for, by its path behind ours.
+    callbacks: Mapping[str, str] = field(default_factory=dict)
+    guide: str = ""  # its page in docs/guide/carriers, without the ending; "": none of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,3 +427,5 @@ class CarrierConfig:
     settings: Mapping[str, Any]
     clock: Clock
     chance: Chance
+    # Where the far side reaches us, without a slash at its end; None without `public_url`.
+    callback_url: str | None = None

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, Self
 from uuid import UUID
 
+from onesixty.carriers.content import CHANNELS
 from onesixty.carriers.contract import Submission
 from onesixty.kit import ids, metrics
 from onesixty.messages import store
@@ -157,4 +158,6 @@ def submission(message: Message, lease_id: UUID, accepted: Sequence[int] = ()) -
         fallbacks=message.fallbacks,
         test=message.test,
         form=message.form,
+        channel=CHANNELS[message.channel],
+        content=message.content,
     )

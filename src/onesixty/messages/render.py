@@ -9,6 +9,7 @@ from uuid import UUID
 
 import orjson
 
+from onesixty.carriers.content import CHANNELS, Content
 from onesixty.kit import ids
 from onesixty.messages.states import SHOWN_AS, Status
 from onesixty.messages.types import Category, Direction, Encoding, Message
@@ -26,7 +27,8 @@ _SHOWN: Final = (
     "id", "account_id", "status", "direction", "category", "recipient", "sender", "body",
     "encoding", "segments", "parts_sent", "carrier_id", "route_id", "tags", "metadata",
     "reference", "batch_id", "attempts", "test", "send_at", "created_at", "sent_at",
-    "delivered_at", "final_at", "possible_duplicate", "form", "error_code",
+    "delivered_at", "final_at", "possible_duplicate", "form", "channel", "content",
+    "price_micros", "error_code",
     "error_class", "error_detail", "carrier_code",
 )  # fmt: skip
 _OF_MESSAGE: Final = attrgetter(*_SHOWN)
@@ -51,7 +53,7 @@ def message(record: Message | Any, book: Snapshot, status: int | None = None) ->
         identifier, account_id, now, direction, category, recipient, sender, body, encoding,
         segments, parts_sent, carrier_id, route_id, tags, metadata, reference, batch_id, attempts,
         test, send_at, created_at, sent_at, delivered_at, final_at, possible_duplicate, form,
-        *error,
+        channel, content, price_micros, *error,
     ) = _OF_MESSAGE(record) if isinstance(record, Message) else _OF_ROW(record)  # fmt: skip
     carrier = book.carriers.get(carrier_id or 0)
     shown = STATUS_NAMES[status or now]
@@ -60,7 +62,7 @@ def message(record: Message | Any, book: Snapshot, status: int | None = None) ->
         "object": "message",
         "status": shown,
         "direction": DIRECTION_NAMES[direction],
-        "channel": "sms",
+        "channel": CHANNELS[channel],
         "category": CATEGORY_NAMES[category],
         "to": recipient,
         "from": sender,
@@ -70,7 +72,7 @@ def message(record: Message | Any, book: Snapshot, status: int | None = None) ->
         "parts_sent": parts_sent,
         "carrier": carrier.name if carrier else None,
         "route": _route_name(book, account_id, route_id),
-        "price": None,
+        "price": price(price_micros, account_id, book),
         "error": _error(*error) if shown == STATUS_NAMES[now] else None,
         "tags": list(tags or ()),
         "metadata": metadata,
@@ -88,7 +90,22 @@ def message(record: Message | Any, book: Snapshot, status: int | None = None) ->
     }
     if form:
         whole |= formed(form if isinstance(form, Form) else from_json(form))
+    if content:
+        whole |= content.to_json() if isinstance(content, Content) else content
     return whole
+
+
+def price(micros: int | None, account_id: int, book: Snapshot) -> dict[str, str] | None:
+    """What an account is charged, as `{"amount": "0.0325", "currency": "EUR"}`, or None."""
+    if micros is None:
+        return None
+    amount = f"{micros // 1_000_000}.{micros % 1_000_000:06d}".rstrip("0")
+    return {"amount": amount + "0" * (amount[-1] == "."), "currency": currency_of(account_id, book)}
+
+
+def currency_of(account_id: int, book: Snapshot) -> str:
+    """The currency that an account pays in."""
+    return book.accounts[account_id].currency
 
 
 def formed(form: Form | None) -> dict[str, Any]:

@@ -64,18 +64,22 @@ WITH draft AS (
         $6::boolean[], $7::smallint[], $8::smallint[], $9::int[], $10::int[], $11::text[],
         $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::uuid[], $18::text[],
         $19::jsonb[], $20::timestamptz[], $21::timestamptz[], $22::timestamptz[], $23::text[],
-        $24::jsonb[], $25::jsonb[])
+        $24::jsonb[], $25::jsonb[], $26::smallint[], $27::jsonb[], $28::jsonb[], $29::bigint[],
+        $30::bigint[])
     AS draft(account_id, id, event_id, status, category, test, encoding, segments, carrier_id,
         route_id, fallbacks, sender, recipient, body, reference, callback_url, batch_id, tags,
-        metadata, send_at, expires_at, created_at, flow, origin, form)
+        metadata, send_at, expires_at, created_at, flow, origin, form, channel, content, steps,
+        explanation, price_micros)
 ), stored AS (
     INSERT INTO messages (account_id, id, status, sequence, direction, category, test, encoding,
         segments, carrier_id, route_id, fallbacks, sender, recipient, body, reference, callback_url,
-        batch_id, tags, metadata, send_at, expires_at, created_at, flow, origin, form)
+        batch_id, tags, metadata, send_at, expires_at, created_at, flow, origin, form, channel,
+        content, steps, explanation, price_micros)
     SELECT account_id, id, status, (status <> {Status.SCHEDULED})::int, {Direction.OUTBOUND},
         category, test, encoding, segments, carrier_id, route_id, fallbacks::int[], sender,
         recipient, body, reference, callback_url, batch_id, tags::jsonb, metadata, send_at,
-        expires_at, created_at, flow, origin, form
+        expires_at, created_at, flow, origin, form, channel, content, steps, explanation,
+        price_micros
     FROM draft
 ), waiting AS (
     INSERT INTO queue (message_id, account_id, carrier_id, priority, due_at, expires_at, flow,
@@ -85,7 +89,7 @@ WITH draft AS (
     FROM draft WHERE status <> {Status.SENDING}
 ), leased AS (
     INSERT INTO leases (id, node_id, account_ids, message_ids)
-    SELECT $26, $27, array_agg(account_id), array_agg(id) FROM draft
+    SELECT $31, $32, array_agg(account_id), array_agg(id) FROM draft
     WHERE status = {Status.SENDING} HAVING count(*) > 0
 ), noted AS (
     SELECT account_id, event_id, {Status.QUEUED} AS type, callback_url IS NOT NULL AS callback,
@@ -118,7 +122,8 @@ COLUMNS: Final = (
     "account_id, id, status, sequence, direction, category, test, encoding, segments, parts_sent,"
     " attempts, carrier_id, route_id, sender, recipient, body, reference, callback_url, batch_id,"
     " tags, metadata, error_code, error_class, error_detail, carrier_code, send_at, expires_at,"
-    " created_at, sent_at, delivered_at, final_at, possible_duplicate, origin, form"
+    " created_at, sent_at, delivered_at, final_at, possible_duplicate, origin, form,"
+    " channel, content, steps, explanation, price_micros"
 )
 
 
@@ -133,11 +138,12 @@ def insert_arguments(messages: Sequence[Message], lease_id: UUID, node_id: int) 
             int(m.encoding), m.segments, m.carrier_id, m.route_id, _integers(m.fallbacks),
             m.sender, m.recipient, m.body, m.reference, m.callback_url, m.batch_id,
             _texts(m.tags), m.metadata, m.send_at, m.expires_at, m.created_at, m.flow,
-            m.origin, m.form.to_json() if m.form else None,
+            m.origin, m.form.to_json() if m.form else None, int(m.channel),
+            m.content.to_json() if m.content else None, m.steps, m.explanation, m.price_micros,
         )
         for m in messages
     ]  # fmt: skip
-    return [*columns(rows, 25), lease_id, node_id]
+    return [*columns(rows, 30), lease_id, node_id]
 
 
 # Lists travel as text: a list of lists would be taken for one array of two dimensions.

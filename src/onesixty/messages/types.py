@@ -6,6 +6,7 @@ from enum import IntEnum
 from typing import Any
 from uuid import UUID
 
+from onesixty.carriers.content import Content
 from onesixty.messages.states import Status
 from onesixty.sms.form import Form
 
@@ -33,6 +34,14 @@ class Direction(IntEnum):
 
     OUTBOUND = 0
     INBOUND = 1
+
+
+class Channel(IntEnum):
+    """What carries it; the numbers are the places in `carriers/content.CHANNELS`."""
+
+    SMS = 0
+    MMS = 1
+    WHATSAPP = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +73,9 @@ class SendRequest:
     callback_url: str | None = None
     form: Form | None = None  # None: plain text
     origin: dict[str, Any] | None = None  # of a message that came over SMPP, see Message
+    channel: Channel = Channel.SMS
+    content: Content | None = None  # None: text alone
+    steps: tuple[dict[str, Any], ...] = ()  # channels to fall back to, see `fallback.py`
 
 
 @dataclass(slots=True)
@@ -125,3 +137,8 @@ class Message:
     # where they say something also "id" (that it has over SMPP), "service", "data_coding", and
     # "peer" (the session that it came over)
     origin: dict[str, Any] | None = None
+    channel: Channel = Channel.SMS
+    content: Content | None = None  # None: text alone
+    steps: list[dict[str, Any]] | None = None  # channels still to fall back to
+    explanation: int | None = None  # why this carrier: a row of `explanations`
+    price_micros: int | None = None  # what the account is charged, in its currency; None: nothing

@@ -34,6 +34,7 @@ class Account:
     name: str
     default_sender: str | None
     signing_secret: bytes  # sealed
+    currency: str = "EUR"  # ISO 4217; of its prices and its balance
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +195,8 @@ async def load(connection: Connection) -> Snapshot:
     """Read every small record."""
     revision = await connection.fetchval("SELECT number FROM records_revision")
     accounts = await connection.fetch(
-        "SELECT id, public_id, parent_id, name, default_sender, signing_secret FROM accounts"
+        "SELECT id, public_id, parent_id, name, default_sender, signing_secret, currency"
+        " FROM accounts"
     )
     keys = await connection.fetch(
         "SELECT hash, id, account_id, test, scopes, expires_at FROM api_keys"

@@ -2,9 +2,10 @@
 
 from typing import Any, Final
 
+from onesixty.carriers import content
 from onesixty.carriers.contract import OutcomeKind
 from onesixty.messages.states import Cause, Status, sql_next
-from onesixty.messages.types import Category, Direction, Encoding, Message
+from onesixty.messages.types import Category, Channel, Direction, Encoding, Message
 from onesixty.sms import form
 
 # Every flow of a carrier with the time of its first message, by jumping from one to the next in the
@@ -60,7 +61,7 @@ FROM taken WHERE m.account_id = taken.account_id AND m.id = taken.message_id
     AND {sql_next("m.status", str(int(Cause.CLAIMED)))} <> 0
 RETURNING m.account_id, m.id, m.status, m.category, m.test, m.encoding, m.segments, m.parts_sent,
     m.attempts, m.carrier_id, m.fallbacks, m.sender, m.recipient, m.body, m.expires_at,
-    m.created_at, m.flow, m.form,
+    m.created_at, m.flow, m.form, m.channel, m.content,
     -- whether a flow has had its share and may have more
     (SELECT bool_or(found >= share) FROM (SELECT count(*) AS found, share FROM due
         GROUP BY priority, account_id, flow, share) AS each) AS more,
@@ -92,4 +93,6 @@ def message(row: Any) -> Message:
         flow=row["flow"],
         expires_at=row["expires_at"],
         form=form.from_json(row["form"]) if row["form"] else None,
+        channel=Channel(row["channel"]),
+        content=content.from_json(row["content"]) if row["content"] else None,
     )

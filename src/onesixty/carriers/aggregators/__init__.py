@@ -1,0 +1,1 @@
+"""Aggregators over HTTP: a dialect and a reader of callbacks for each."""

@@ -1,0 +1,1 @@
+"""SMS of the clouds: AWS, Azure."""

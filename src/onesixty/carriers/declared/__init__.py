@@ -1,0 +1,1 @@
+"""Carriers without code: requests and answers described by their settings."""

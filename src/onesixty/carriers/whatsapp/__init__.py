@@ -1,0 +1,1 @@
+"""WhatsApp Business, by Meta's Cloud API."""

@@ -1,0 +1,1 @@
+"""Providers over HTTP as their customers see them: their APIs, their callbacks, their faults."""
