@@ -98,3 +98,11 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     """No text raises; what is read is written back the same."""
     found = ids.from_text("msg", f"msg_{text}")
     assert found is None or ids.to_text("msg", found) == f"msg_{text}"
+
+
+@given(st.uuids(), st.text())
+def test_hex_digits_are_read_back_or_refused(identifier: UUID, text: str) -> None:
+    """A UUID comes back from its hex digits; anything else is none, whatever it is."""
+    assert ids.from_hex(identifier.hex) == identifier
+    assert ids.from_hex(text) is None or len(text) == 32
+    assert [ids.from_hex(one) for one in (None, 7, str(identifier), "x" * 32)] == [None] * 4

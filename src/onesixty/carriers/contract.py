@@ -6,6 +6,7 @@ Receipts and inbound messages are told as they come.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import IntEnum
 from typing import Any, Protocol, runtime_checkable
 from uuid import UUID
@@ -88,6 +89,16 @@ class Price:
 
     micros: int
     currency: str
+
+    @classmethod
+    def of(cls, amount: object, currency: object) -> "Price | None":
+        """An amount as providers write it: "0.0333", "-0.0075", 0.03; None where there is none."""
+        try:
+            micros = round(abs(Decimal(str(amount))) * 1_000_000)
+        except (ArithmeticError, ValueError):
+            return None
+        named = isinstance(currency, str) and len(currency) == 3
+        return cls(micros, str(currency).upper()) if named and micros < 1 << 63 else None
 
 
 @dataclass(slots=True)

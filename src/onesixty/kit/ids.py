@@ -69,6 +69,16 @@ def time_of(identifier: UUID) -> datetime:
     return datetime.fromtimestamp(min(identifier.int >> 80, _LAST_MILLIS) / 1000, UTC)
 
 
+def from_hex(text: object) -> UUID | None:
+    """A UUID that was written as 32 hex digits, or None when it is not one."""
+    if not isinstance(text, str) or len(text) != 32:
+        return None
+    try:
+        return UUID(hex=text)
+    except ValueError:
+        return None
+
+
 def to_text(prefix: str, identifier: UUID) -> str:
     """The TypeID of a UUID: prefix, underscore, 26 base32 characters."""
     value, three = identifier.int, _TRIPLES
