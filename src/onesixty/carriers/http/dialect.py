@@ -4,7 +4,7 @@ The engine (`carrier.py`) sends, times and counts.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, Protocol
 
@@ -149,6 +149,27 @@ def by_status(answer: Answer, *, clock: Clock, is_theirs: bool, detail: str = ""
     if status >= 500:
         return transient(code, words, retry_after(answer, clock))
     return config(code, words)
+
+
+def by_code(
+    codes: Mapping[str, Callable[[str, str], Verdict]],
+    code: str,
+    answer: Answer,
+    *,
+    clock: Clock,
+    detail: str,
+) -> Verdict:
+    """What a provider's own error code says; one that `codes` lacks is read by its HTTP status.
+
+    A 408, 502 or 504 stays unknown, whatever its body says.
+    """
+    maker = codes.get(code)
+    if maker is None or answer.status in (408, 502, 504):
+        return replace(by_status(answer, clock=clock, is_theirs=True, detail=detail), code=code)
+    verdict = maker(code, detail)
+    if verdict.kind is not OutcomeKind.DEFERRED:
+        return verdict
+    return replace(verdict, retry_after_seconds=retry_after(answer, clock))
 
 
 def retry_after(answer: Answer, clock: Clock) -> float | None:
