@@ -20,6 +20,9 @@ TYPES: Final[dict[int, str]] = {
     40: "carrier.up",
     41: "carrier.down",
     42: "carrier.receipts_unmatched",
+    43: "carrier.degraded",
+    44: "carrier.suspected",
+    45: "carrier.recovered",
     60: "webhook.test",
 }
 NUMBERS: Final = {name: number for number, name in TYPES.items()}
@@ -42,6 +45,9 @@ ABOUT: Final[dict[str, str]] = {
     "carrier.up": "A carrier is connected.",
     "carrier.down": "A carrier lost its last connection.",
     "carrier.receipts_unmatched": "Many receipts of a carrier belong to no message that is known.",
+    "carrier.degraded": "A carrier delivers worse to a country than another; routes avoid it.",
+    "carrier.suspected": "Receipts of a carrier for a country are too good to be true.",
+    "carrier.recovered": "A carrier delivers well again to a country.",
     "webhook.test": "Sent by the test call of an endpoint.",
 }
 

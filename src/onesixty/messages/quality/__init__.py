@@ -1,0 +1,6 @@
+"""How well carriers deliver, by country: counted, judged with hysteresis, told to the router."""
+
+from onesixty.messages.quality.counting import Counter
+#from onesixty.messages.quality.keeper import QualityKeeper
+
+__all__ = ["Counter"]
