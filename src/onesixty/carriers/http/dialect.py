@@ -71,14 +71,26 @@ class Verdict:
     price: Price | None = None
 
 
+class CannotSendError(Exception):
+    """The provider will not have the request, which is known before it is made.
+
+    Such as when it refuses the credentials for an access token.
+    """
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.detail)
+        self.verdict = verdict
+
+
 class Dialect(Protocol):
     """One provider's API, configured with a carrier's settings."""
 
     async def request(self, one: Submission) -> Request:
         """The request that sends it, in full; one request sends one message.
 
-        May ask the far side for an access token first, by the `Ask` that it was built with. Raises
-        ValueError with a reason for people when this provider cannot send it.
+        May ask the far side for an access token first, by the `Ask` that it was built with; what
+        that raises may pass. Raises ValueError with a reason for people when this provider cannot
+        send such a message, and CannotSendError with what else is known.
         """
         ...
 
