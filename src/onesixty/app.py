@@ -50,6 +50,7 @@ from onesixty.nodes.node import Node
 from onesixty.nodes.questions import Questions
 from onesixty.records import accounts, carriers, idempotency
 from onesixty.records.bootstrap import prepare
+from onesixty.records.carrier_configs import CarrierConfigs
 from onesixty.records.snapshot import SnapshotKeeper
 from onesixty.settings import SettingError, Settings, seconds_or_never
 from onesixty.smpp.trace.capture import Wiretap
@@ -179,7 +180,8 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     wake_outbox = _waker(keeper, node, ring, wake_webhooks, esme_deliverer)
     handover = Handover(dispatcher, book, node.number, _sandbox(keeper), wake_outbox)
     acceptor = Acceptor(database, keeper, sealer, clock, luck, handover)
-    lanes = LaneKeeper(keeper, sealer, luck, dispatcher, node)
+    configs = CarrierConfigs(sealer, clock, luck, settings.public_url)
+    lanes = LaneKeeper(keeper, configs, dispatcher, node)
     housekeeping = Housekeeping(database, clock, wake_outbox, inbound)
     platform = Platform(database, keeper, clock, acceptor, node, wake_outbox)
     door = _open_door(platform, settings)
@@ -196,6 +198,7 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
         esme_states=door.headcount.states,
         is_ready=housekeeping.why_not_ready,
         allow_private_urls=settings.allow_private_urls,
+        configs=configs,
         reread_receipts=receiver.reread,
         ask_processes=questions.ask,
     )

@@ -22,6 +22,16 @@ def test_what_is_sealed_opens_again(plain: bytes) -> None:
     assert len(plain) < 8 or plain not in sealed
 
 
+def test_secret_names() -> None:
+    """A secret name is the same under the same key for the same thing, and else another."""
+    name = Sealer(b"key").secret_name(b"thing")
+    assert name == Sealer(b"key").secret_name(b"thing")
+    assert len({name, Sealer(b"kez").secret_name(b"thing"), Sealer(b"key").secret_name(b"")}) == 3
+    assert len(name) == 32
+    assert name.isalnum()
+    assert name == name.lower()
+
+
 def test_a_change_of_any_octet_is_noticed(sealer: Sealer) -> None:
     """Nonce, text and tag are all guarded."""
     sealed = sealer.seal(b"secret")

@@ -13,6 +13,7 @@ from onesixty.messages.lanes import CUT_OFF_SECONDS, LaneKeeper
 from onesixty.nodes import standing
 from onesixty.nodes.node import Node
 from onesixty.records import carriers
+from onesixty.records.carrier_configs import CarrierConfigs
 
 from .scripted import PATIENCE_SECONDS
 from .walk import Walk
@@ -22,7 +23,8 @@ from .walk import Walk
 async def lanes(walk: Walk, sealer: Sealer) -> AsyncIterator[LaneKeeper]:
     """The keeper of all lanes; the scripted one is gone."""
     await walk.dispatcher.close(walk.carrier.number, 0.0)
-    keeper = LaneKeeper(walk.keeper, sealer, chance.chance(160), walk.dispatcher, walk.node)
+    configs = CarrierConfigs(sealer, walk.clock, chance.chance(160), None)
+    keeper = LaneKeeper(walk.keeper, configs, walk.dispatcher, walk.node)
     walk.dispatcher.on_change = keeper.changed
     await follow(walk, keeper)
     yield keeper

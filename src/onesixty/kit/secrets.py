@@ -1,5 +1,6 @@
 """Random tokens, hashes of API keys, sealing of secrets at rest (AES-GCM under the master key)."""
 
+import base64
 import contextlib
 import hashlib
 import hmac
@@ -23,6 +24,9 @@ class Sealer:
 
     def __init__(self, master_key: bytes) -> None:
         self._cipher = AESGCM(hashlib.sha256(b"onesixty seal" + master_key).digest())
+        self._names = hmac.new(
+            hashlib.sha256(b"onesixty name" + master_key).digest(), None, "sha256"
+        )
 
     def seal(self, plain: bytes) -> bytes:
         """The sealed form; different every time."""
@@ -38,6 +42,12 @@ class Sealer:
                 "a stored secret does not open with this ONESIXTY_SECRET_KEY:"
                 " start with the key it was made with"
             ) from None
+
+    def secret_name(self, of: bytes) -> str:
+        """32 letters and digits that nobody can find for `of` without the master key."""
+        keyed = self._names.copy()
+        keyed.update(of)
+        return base64.b32encode(keyed.digest()[:20]).decode().lower()
 
 
 def token(letters: int) -> str:

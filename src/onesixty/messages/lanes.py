@@ -11,23 +11,17 @@ from typing import Any, Final, cast
 import structlog
 
 from onesixty.carriers import registry
-from onesixty.carriers.contract import (
-    Carrier,
-    CarrierConfig,
-    Receipt,
-    SessionCarrier,
-    StoredReceipt,
-)
+from onesixty.carriers.contract import Carrier, Receipt, SessionCarrier, StoredReceipt
 from onesixty.kit import metrics
-from onesixty.kit.chance import Chance
 from onesixty.kit.loops import Loop
-from onesixty.kit.secrets import Sealer, SealError
+from onesixty.kit.secrets import SealError
 from onesixty.messages.dispatch import Dispatcher
 from onesixty.messages.dispatch.rates import Rate
 from onesixty.nodes import standing
 from onesixty.nodes.node import Node
 from onesixty.nodes.slots import Slot, share_out
 from onesixty.records import carriers, events
+from onesixty.records.carrier_configs import CarrierConfigs
 from onesixty.records.snapshot import CarrierRecord, SnapshotKeeper
 from onesixty.storage.database import OUTAGES
 
@@ -57,12 +51,11 @@ class LaneKeeper:
     def __init__(
         self,
         keeper: SnapshotKeeper,
-        sealer: Sealer,
-        chance: Chance,
+        configs: CarrierConfigs,
         dispatcher: Dispatcher,
         node: Node,
     ) -> None:
-        self._keeper, self._sealer, self._chance = keeper, sealer, chance
+        self._keeper, self._configs = keeper, configs
         self._dispatcher, self._node = dispatcher, node
         self._database, self._clock = dispatcher.database, dispatcher.clock
         self._running: dict[int, _Open] = {}
@@ -268,14 +261,8 @@ class LaneKeeper:
 
     def _build(self, record: CarrierRecord, sessions: int) -> Carrier:
         spec = registry.SPECS[record.kind]
-        settings = {one.name: one.default for one in spec.fields} | carriers.opened(
-            record, self._sealer
-        )
-        if spec.sessions:
-            settings[spec.sessions] = sessions
-        return spec.build(
-            CarrierConfig(record.id, record.name, settings, self._clock, self._chance)
-        )
+        changes = {spec.sessions: sessions} if spec.sessions else {}
+        return spec.build(self._configs.of(record, **changes))
 
 
 def _sessions(record: CarrierRecord) -> int:

@@ -17,6 +17,7 @@ from onesixty.storage.database import Connection, Rows
 SANDBOX: Final = "sandbox"  # the first account's: messages of test keys go there
 _LARGEST: Final = 2**53  # what every JSON reader keeps exact; not-a-number and infinity fail too
 _ENTRIES_MOST, _KEY_MOST, _VALUE_MOST = 100, 64, 4096  # of a map
+_JSON_MOST: Final = 65_536  # octets of an object
 _COLUMNS = (
     "id, public_id, account_id, name, kind, settings, secrets, enabled, paused, rate_per_second,"
     " burst, created_at, updated_at"
@@ -219,6 +220,8 @@ def wrong(field: SettingField, value: Any) -> str | None:
         return None if isinstance(value, bool) else f"{field.name} must be true or false"
     if field.kind == "map":
         return _wrong_map(field, value)
+    if field.kind == "json":
+        return _wrong_json(field, value)
     if field.kind == "choice":
         return (
             None
@@ -247,6 +250,19 @@ def _wrong_map(field: SettingField, value: Any) -> str | None:
         if len(key) > _KEY_MOST or len(one) > _VALUE_MOST:
             return f"{field.name}: at most {_KEY_MOST} characters and a value of {_VALUE_MOST}"
     return None
+
+
+def _wrong_json(field: SettingField, value: Any) -> str | None:
+    if not isinstance(value, dict):
+        return f"{field.name} must be an object"
+    try:
+        text = orjson.dumps(value)
+    except TypeError as error:  # numbers beyond 64 bits, lone surrogates
+        return f"{field.name} cannot be kept as JSON: {error}"
+    if b"\\u0000" in text:  # no jsonb has it
+        return f"{field.name} must not have U+0000 in it"
+    too_long = len(text) > _JSON_MOST
+    return f"{field.name} has at most {_JSON_MOST:,} octets of JSON" if too_long else None
 
 
 def _is_storable(text: str) -> bool:

@@ -28,12 +28,14 @@ from onesixty.entrypoints.rest import (
 )
 from onesixty.entrypoints.rest.context import Context
 from onesixty.entrypoints.rest.server import Server
+from onesixty.kit.chance import chance
 from onesixty.kit.clock import ManualClock
 from onesixty.kit.secrets import Sealer
+from onesixty.records.carrier_configs import CarrierConfigs
 from onesixty.records.snapshot import SnapshotKeeper
 from onesixty.storage.database import Database
 
-from .door import Door, listening
+from .door import PUBLIC_URL, Door, listening
 
 RESOURCES = (carriers, routes, smpp, access, lookup, health, problem_pages)
 
@@ -82,6 +84,7 @@ async def door(records: Database, clock: ManualClock, sealer: Sealer) -> AsyncIt
         wake_webhooks=lambda: None,
         is_ready=is_ready,
         allow_private_urls=False,
+        configs=CarrierConfigs(sealer, clock, chance(), PUBLIC_URL),
     )
     api = _api()
     api.state.context = context
@@ -122,6 +125,7 @@ def server(walk: Walk, sealer: Sealer) -> Server:
         wake_webhooks=lambda: walk.hooks.append("door"),
         is_ready=is_ready,
         allow_private_urls=False,
+        configs=CarrierConfigs(sealer, walk.clock, chance(), PUBLIC_URL),
     )
     return Server(context)
 

@@ -20,6 +20,8 @@ from onesixty.entrypoints.rest.server import Server
 from onesixty.kit.clock import ManualClock
 from onesixty.records import accounts, keys
 
+PUBLIC_URL = "https://sms.example.com/sub"  # of all doors here, as proxies have it
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

@@ -12,8 +12,10 @@ from fastapi import FastAPI
 from features.webhooks.platform import Platform
 from onesixty.entrypoints.rest import answers, events, problem_pages, webhooks
 from onesixty.entrypoints.rest.context import Context
+from onesixty.kit.chance import chance
+from onesixty.records.carrier_configs import CarrierConfigs
 
-from .door import Door, listening
+from .door import PUBLIC_URL, Door, listening
 
 
 @asynccontextmanager
@@ -33,6 +35,7 @@ async def telling(platform: Platform) -> AsyncIterator[Door]:
         wake_webhooks=lambda: None,
         is_ready=is_ready,
         allow_private_urls=True,
+        configs=CarrierConfigs(platform.sealer, platform.clock, chance(), PUBLIC_URL),
     )
     api = _api()
     api.state.context = context

@@ -18,7 +18,7 @@ def document() -> dict[str, Any]:
     """The OpenAPI document. It needs no running platform: nothing is asked, only described."""
     nothing: Any = None
     parts = (nothing,) * 8
-    return create_api(Context(*parts, allow_private_urls=False)).openapi()
+    return create_api(Context(*parts, allow_private_urls=False, configs=nothing)).openapi()
 
 
 def as_json(openapi: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from onesixty.kit.secrets import Sealer, key_hash
 from onesixty.messages.receive import Reader, Reread
 from onesixty.messages.types import Caller
 from onesixty.nodes.questions import Answers, nobody
+from onesixty.records.carrier_configs import CarrierConfigs
 from onesixty.records.snapshot import SnapshotKeeper
 from onesixty.storage.database import Database
 
@@ -45,6 +46,7 @@ class Context:
     wake_webhooks: Callable[[], None]
     is_ready: Callable[[], Awaitable[list[str]]]  # reasons why not, empty when it is
     allow_private_urls: bool
+    configs: CarrierConfigs  # of carriers, for those that are built here
     # Who is bound of these ESMEs, by their numbers: `sessions` and `last_refusal`.
     esme_states: Callable[[Sequence[int]], Awaitable[dict[int, dict[str, Any]]]] = nobody_bound
     # The number of a carrier, the id behind which to begin, how to read, how many steps at most.

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from onesixty.carriers import registry
-from onesixty.carriers.contract import CarrierConfig, CarrierSpec
+from onesixty.carriers.contract import CarrierSpec
 from onesixty.entrypoints.rest.answers import IDEMPOTENT, JsonRoute, Listing, json, once
 from onesixty.entrypoints.rest.carriers.shapes import (
     Carrier,
@@ -21,7 +21,6 @@ from onesixty.entrypoints.rest.carriers.shown import MASK, learned_of, shown, st
 from onesixty.entrypoints.rest.context import Context, context_of, needs
 from onesixty.entrypoints.rest.problem_pages import problem_responses
 from onesixty.kit import paging
-from onesixty.kit.chance import chance
 from onesixty.kit.problems import FieldError, Problem
 from onesixty.messages.types import Caller
 from onesixty.records import carriers, routes
@@ -220,9 +219,8 @@ def checked(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Open and secret settings that a carrier can really be built with; raises Problem."""
     settings, secrets = carriers.check(spec, given)
-    whole = {field.name: field.default for field in spec.fields} | settings | secrets
     try:
-        spec.build(CarrierConfig(0, spec.kind, whole, context.clock, chance()))
+        spec.build(context.configs.draft(spec, settings | secrets))
     except ValueError as error:
         field = FieldError("/settings", "invalid", str(error))
         raise Problem("invalid_request", str(error), (field,)) from error

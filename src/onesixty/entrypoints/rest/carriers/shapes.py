@@ -5,7 +5,9 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-KINDS_OF_SETTINGS: Final = ("text", "secret", "integer", "number", "boolean", "choice", "map")
+KINDS_OF_SETTINGS: Final = (
+    "text", "secret", "integer", "number", "boolean", "choice", "map", "json",
+)  # fmt: skip
 
 Name = Annotated[
     str,
