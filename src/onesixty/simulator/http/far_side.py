@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 
+from onesixty.kit.clock import Clock
 from onesixty.simulator.numbers import State
 
 
@@ -69,12 +70,16 @@ class CallbackRequest:
 
 
 class FarSide(Protocol):
-    """One provider. Constructed with credentials: the defaults of every one are in `settings`."""
+    """One provider. It takes the time from a clock, only to sign and date what it says."""
 
     name: ClassVar[str]  # as the kind of carrier is called: "twilio"
     # The settings with which a carrier of this kind reaches it, but for `base_url` (and whatever
     # `settings` of the class adds to it from the address of the stage).
     credentials: ClassVar[Mapping[str, Any]]
+
+    def __init__(self, clock: Clock, settings: Mapping[str, Any] | None = None) -> None:
+        """With other settings than `credentials`, if any are given."""
+        ...
 
     def take(self, request: Incoming) -> Submitted | Response:
         """Read a request: a message to be sent, or the answer to anything else.
