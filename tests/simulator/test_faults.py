@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onesixty.kit.chance import chance
-from onesixty.simulator.fault_words import Share, Span, read_share, read_span
+from onesixty.simulator.fault_words import FaultError, Share, Span, read_share, read_span
 from onesixty.simulator.faults import (
-    FaultError,
     Faults,
     IdForm,
     LinkDrop,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from onesixty.simulator.faults import faults_table, kinds_table, parse_faults
+from onesixty.simulator.fault_words import kinds_table
+from onesixty.simulator.faults import faults_table, parse_faults
 from onesixty.simulator.numbers import numbers_table
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "guide" / "simulator.md").read_text()

@@ -1,12 +1,20 @@
-"""How often and how long: the values of fault options, and the words they are written in."""
+"""How often and how long: the values of fault options, and the words they are written in.
+
+A set of options is a dataclass whose fields tell by `about` what they are; it is read and listed
+from that.
+"""
 
 import random
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import Field, dataclass, fields
+from enum import StrEnum
 from math import inf
+from typing import Any, TypeVar
 
 from onesixty.smpp.statuses import Status
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,3 +127,108 @@ def read_code(word: str) -> str:
     if not re.fullmatch(r"\d{3}", word):
         raise ValueError("three digits")
     return word
+
+
+class FaultError(ValueError):
+    """A word that is no fault option, or a value that does not fit; the message says what would."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaultOption:
+    """One row of the listing, all in words; `choices` only where the value is one of a few."""
+
+    name: str
+    kind: str
+    default: str
+    effect: str
+    choices: tuple[str, ...] = ()
+
+
+def about(kind: str, effect: str) -> dict[str, str]:
+    """The metadata of a field: a kind of KINDS, or "choice" for an enumeration."""
+    return {"kind": kind, "effect": effect}
+
+
+def parse_option(of: type, word: str) -> tuple[str, Any]:
+    """Option and value of `drop_answers=0.1`. FaultError names the valid options or values."""
+    options = {option.name: option for option in fields(of)}
+    name, equals, text = (part.strip() for part in word.partition("="))
+    option = options.get(name)
+    if option is None:
+        raise FaultError(f"no fault is called {name!r}; there are: {', '.join(options)}")
+    kind = option.metadata["kind"]
+    if kind == "flag" and not equals:
+        return name, True
+    read = _words(option) or _READERS[kind]
+    try:
+        return name, read(text)
+    except ValueError:
+        how = KINDS.get(kind) or f"one of: {', '.join(_words(option) or ())}"
+        raise FaultError(f"{name}={text}: it takes {how}") from None
+
+
+def parse_options(of: type[T], words: Iterable[str]) -> T:
+    """The options of a command line; of one given twice the last counts. FaultError."""
+    return of(**dict(parse_option(of, word) for word in words))
+
+
+def listing(of: type) -> list[FaultOption]:
+    """Every option in the order of the dataclass."""
+    return [
+        FaultOption(
+            option.name,
+            option.metadata["kind"],
+            _written(option.default),
+            option.metadata["effect"],
+            tuple(_words(option) or ()),
+        )
+        for option in fields(of)
+    ]
+
+
+def table(of: type) -> str:
+    """The listing in Markdown, as it stands in the guide."""
+    lines = ["| Fault | Value | Default | What it does |", "|---|---|---|---|"]
+    for row in listing(of):
+        value = ", ".join(f"`{choice}`" for choice in row.choices) or row.kind
+        lines.append(f"| `{row.name}` | {value} | `{row.default}` | {row.effect} |")
+    return "\n".join(lines)
+
+
+def kinds_table() -> str:
+    """What the kinds of values look like, in Markdown, as it stands in the guide."""
+    rows = [f"| {kind} | {how} |" for kind, how in KINDS.items()]
+    return "\n".join(["| Value | How to write it |", "|---|---|", *rows])
+
+
+def _words(option: Field[Any]) -> type[StrEnum] | None:
+    kind: object = type(option.default)
+    return kind if isinstance(kind, type) and issubclass(kind, StrEnum) else None
+
+
+def _written(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Status):
+        return f"ESME_{value.name}"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+KINDS = {
+    "seconds": "a number of seconds: `1.5`",
+    "span": "seconds, or a range that is drawn from evenly: `0.5`, `0.1..2`",
+    "share": "a probability, or every n-th time: `0.1`, `every:10`",
+    "count": "a whole number: `20`",
+    "flag": "`yes` or `no`; the bare name means yes",
+    "status": "an SMPP command_status: `0x58`, `88` or `ESME_RTHROTTLED`",
+    "code": "three digits: `003`",
+}
+_READERS: dict[str, Callable[[str], object]] = {
+    "seconds": read_seconds,
+    "span": read_span,
+    "share": read_share,
+    "count": read_count,
+    "flag": read_flag,
+    "status": read_status,
+    "code": read_code,
+}

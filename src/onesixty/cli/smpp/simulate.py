@@ -11,7 +11,8 @@ from rich.table import Table
 from onesixty.cli.terminal import USAGE, Failure, out, reason, run_until_interrupted
 from onesixty.kit.chance import chance
 from onesixty.kit.clock import SystemClock
-from onesixty.simulator.faults import FaultError, listing, parse_faults
+from onesixty.simulator.fault_words import FaultError
+from onesixty.simulator.faults import listing, parse_faults
 from onesixty.simulator.numbers import NUMBERS
 from onesixty.simulator.smsc import Smsc
 from onesixty.simulator.statistics import Statistics
