@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 
+import orjson
+
 from onesixty.kit.clock import Clock
 from onesixty.simulator.numbers import State
 
@@ -32,6 +34,12 @@ class Response:
     body: bytes = b""
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def json_response(status: int, told: object, **headers: str) -> Response:
+    """An answer of JSON; names of headers with _ in place of -."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Response(status, orjson.dumps(told), headers=named)
 
 
 @dataclass(frozen=True, slots=True)
