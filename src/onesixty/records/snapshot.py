@@ -10,10 +10,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from asyncpg.transaction import Transaction
+
 from onesixty.kit.clock import Clock
 from onesixty.kit.loops import Loop
 from onesixty.nodes.node import Node
 from onesixty.records import esmes
+from onesixty.records.billing import book as billing
+from onesixty.records.billing.book import Billing
 from onesixty.records.esmes import EsmeRecord
 from onesixty.storage.database import Connection, Database
 
@@ -128,6 +132,7 @@ class Snapshot:
     limits: Mapping[int, tuple[LimitRecord, ...]] = field(default_factory=dict)  # by account
     esmes: Mapping[int, EsmeRecord] = field(default_factory=dict)  # disabled ones too
     esme_names: Mapping[str, EsmeRecord] = field(default_factory=dict)  # the same by system_id
+    billing: Billing = field(default_factory=Billing)
 
 
 class SnapshotKeeper:
@@ -145,7 +150,7 @@ class SnapshotKeeper:
     @classmethod
     async def start(cls, database: Database, clock: Clock) -> "SnapshotKeeper":
         """Read the records once; start `loop` to follow their changes."""
-        async with database.read() as connection:
+        async with database.read() as connection, _unchanging(connection):
             return cls(database, clock, await load(connection))
 
     def on_change(self, callback: Callable[[], None]) -> None:
@@ -179,8 +184,8 @@ class SnapshotKeeper:
             number = await connection.fetchval("SELECT number FROM records_revision")
             if number == self.book.revision:
                 return False
-            async with connection.transaction(isolation="repeatable_read", readonly=True):
-                self.book = await load(connection)
+            async with _unchanging(connection):
+                self.book = await load(connection, self.book.billing)
         if self._node:
             await self._tell(self._node)
         for callback in self._changed:
@@ -191,8 +196,12 @@ class SnapshotKeeper:
         await self._database.fetch(_TELL, node.number, self.book.revision)
 
 
-async def load(connection: Connection) -> Snapshot:
-    """Read every small record."""
+def _unchanging(connection: Connection) -> Transaction:
+    return connection.transaction(isolation="repeatable_read", readonly=True)
+
+
+async def load(connection: Connection, before: Billing | None = None) -> Snapshot:
+    """Read every small record, in a transaction; unchanged price lists come from `before`."""
     revision = await connection.fetchval("SELECT number FROM records_revision")
     accounts = await connection.fetch(
         "SELECT id, public_id, parent_id, name, default_sender, signing_secret, currency"
@@ -212,9 +221,10 @@ async def load(connection: Connection) -> Snapshot:
         " WHERE removed_at IS NULL AND disabled_at IS NULL ORDER BY id"
     )
     customers = await esmes.load(connection)
+    tenants = {row["id"]: Account(**row) for row in accounts}
     return Snapshot(
         revision=revision,
-        accounts={row["id"]: Account(**row) for row in accounts},
+        accounts=tenants,
         keys={
             row["hash"]: Key(
                 row["id"],
@@ -231,6 +241,7 @@ async def load(connection: Connection) -> Snapshot:
         limits=await _limits(connection),
         esmes={one.id: one for one in customers},
         esme_names={one.system_id: one for one in customers},
+        billing=await billing.load(connection, tenants, before or Billing()),
     )
 
 

@@ -1,0 +1,1 @@
+"""Money on file: price lists, who pays, the ledger, caps, usage."""
