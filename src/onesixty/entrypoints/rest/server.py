@@ -10,7 +10,6 @@ from onesixty import __version__
 from onesixty.entrypoints.rest import (
     access,
     answers,
-    batches,
     carriers,
     events,
     health,
@@ -33,9 +32,7 @@ ABOUT: Final = (
     "The SMS API you run yourself. Errors are RFC 9457 problem documents; every POST that creates"
     " takes an\n`Idempotency-Key`; lists are newest first with a cursor."
 )
-# batches before messages: /v1/messages/batch is a path of its own
 RESOURCES: Final = (
-    batches,
     messages,
     carriers,
     routes,

@@ -1,21 +1,28 @@
 """`/v1/messages`: send, list, read, timeline, cancel, preview."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
 
 from onesixty.carriers.contract import OutcomeKind, ReceiptState
-from onesixty.entrypoints.rest import answers, send_body
+from onesixty.entrypoints.rest import answers
 from onesixty.entrypoints.rest.context import (
     Context,
     authenticate,
     context_of,
     needs,
     require,
+)
+from onesixty.entrypoints.rest.messages import send_body
+from onesixty.entrypoints.rest.messages.shapes import (
+    Filters,
+    MessagePage,
+    MessageShown,
+    Preview,
+    Timeline,
 )
 from onesixty.entrypoints.rest.problem_pages import problem_responses
 from onesixty.kit import ids, paging
@@ -26,172 +33,6 @@ from onesixty.messages.dispatch import ends
 from onesixty.messages.states import Status
 from onesixty.messages.types import Caller, Message, Refusal
 from onesixty.records import events, idempotency
-
-
-def _one_of(names: dict[int, str]) -> dict[str, Any]:
-    return {"enum": list(dict.fromkeys(names.values()))}
-
-
-class MessageError(BaseModel):
-    """Why a message did not arrive."""
-
-    code: str
-    error_class: str | None = Field(
-        None, alias="class", description="recipient, content, carrier, config, throttle, expired"
-    )
-    detail: str | None
-    carrier_code: str | None = Field(description="In the carrier's own words")
-
-
-class MessageShown(BaseModel):
-    """A message, outbound or inbound."""
-
-    model_config = ConfigDict(title="Message")
-
-    id: str = Field(examples=["msg_01m82gwh2jf9drp011k58n54cr"])
-    object: str = Field(examples=["message"])
-    status: str = Field(json_schema_extra=_one_of(render.STATUS_NAMES))
-    direction: str = Field(json_schema_extra=_one_of(render.DIRECTION_NAMES))
-    channel: str = Field(examples=["sms"])
-    category: str = Field(json_schema_extra=_one_of(render.CATEGORY_NAMES))
-    to: str
-    sender: str | None = Field(alias="from")
-    body: str = Field(description="Empty for binary data")
-    encoding: str = Field(json_schema_extra=_one_of(render.ENCODING_NAMES))
-    segments: int
-    parts_sent: int = Field(description="Parts that the carrier took")
-    carrier: str | None
-    route: str | None
-    price: None = Field(None, description="Always null for now")
-    error: MessageError | None
-    tags: list[str]
-    metadata: dict[str, Any] | None
-    reference: str | None
-    batch: str | None
-    campaign: None = Field(None, description="Always null for now")
-    attempts: int
-    possible_duplicate: bool = Field(
-        description="It was sent once more because its carrier never answered"
-    )
-    test: bool
-    send_at: str | None
-    created_at: str
-    sent_at: str | None
-    delivered_at: str | None
-    final_at: str | None
-    data: str | None = Field(
-        None,
-        description="Base64 of binary data, or of a received text that could not be read whole."
-        " This and what follows is only there where a message has it",
-    )
-    udh: str | None = Field(None, description="User data header, in hexadecimal digits")
-    ports: send_body.Ports | None = Field(None, description="Application ports that it names")
-    message_class: int | None = Field(None, description="0 flash, 1 device, 2 SIM, 3 terminal")
-    flash: bool | None = Field(None, description="True for message class 0")
-    data_coding: int | None = Field(None, description="As it came over SMPP")
-    protocol_id: int | None = Field(None, description="TP-PID, when it is not 0")
-    silent: bool | None = Field(None, description="True for protocol_id 64")
-    missing_parts: list[int] | None = Field(
-        None, description="Of a received message: numbers of the parts that did not come in time"
-    )
-
-
-class MessagePage(BaseModel):
-    """A page of messages, newest first."""
-
-    data: list[MessageShown]
-    next: str | None
-
-
-class Preview(BaseModel):
-    """What a send would do."""
-
-    object: str = Field(examples=["preview"])
-    to: str
-    sender: str | None = Field(alias="from")
-    body: str = Field(description="As it would be sent")
-    body_changed: bool = Field(description="Whether smart encoding replaced characters")
-    encoding: str = Field(json_schema_extra=_one_of(render.ENCODING_NAMES))
-    segments: int
-    carrier: str | None
-    route: str | None
-    send_at: str | None
-    expires_at: str
-    data: str | None = Field(None, description="This and what follows as in a message")
-    udh: str | None = None
-    ports: send_body.Ports | None = None
-    message_class: int | None = None
-    flash: bool | None = None
-    protocol_id: int | None = None
-    silent: bool | None = None
-
-
-class TimelineEvent(BaseModel):
-    """One event of a message."""
-
-    id: str
-    type: str
-    sequence: int
-    at: str
-
-
-class TimelinePart(BaseModel):
-    """One part of one attempt."""
-
-    attempt: int
-    part: int
-    carrier: str | None
-    outcome: str = Field(description="accepted, deferred, refused, unknown")
-    carrier_message_id: str | None
-    carrier_code: str | None
-    submitted_at: str
-    answered_at: str
-    receipt: str | None = Field(description="The state that stands")
-    receipt_error: str | None
-    receipt_at: str | None
-
-
-class TimelineReceipt(BaseModel):
-    """One receipt as it came."""
-
-    part: int | None
-    state: str
-    error: str | None
-    carrier_message_id: str
-    raw: str
-    received_at: str
-
-
-class Timeline(BaseModel):
-    """All that happened to a message."""
-
-    object: str = Field(examples=["timeline"])
-    message: str
-    possible_duplicate: bool = Field(description="As in the message")
-    events: list[TimelineEvent]
-    parts: list[TimelinePart]
-    receipts: list[TimelineReceipt]
-
-
-# No database takes U+0000.
-Word = Annotated[str, Field(pattern=r"^[^\x00]*$")]
-
-
-class Filters(answers.Listing):
-    """What a list of messages may be narrowed to."""
-
-    status: str | None = Field(None, description="One status, or several with commas.")
-    direction: Literal["outbound", "inbound"] | None = None
-    to: Word | None = None
-    sender: Word | None = Field(None, alias="from")
-    carrier: str | None = None
-    tag: Word | None = None
-    reference: Word | None = None
-    batch: str | None = None
-    created_after: answers.Moment | None = None
-    created_before: answers.Moment | None = None
-    q: Word | None = Field(None, max_length=200, description="Words in the text.")
-
 
 Here = Annotated[Context, Depends(context_of)]
 Reader = Annotated[Caller, needs("messages:read")]

@@ -8,9 +8,10 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from onesixty.entrypoints.rest import answers, send_body
+from onesixty.entrypoints.rest import answers
 from onesixty.entrypoints.rest.context import Context, context_of
-from onesixty.entrypoints.rest.messages import (
+from onesixty.entrypoints.rest.messages import send_body
+from onesixty.entrypoints.rest.messages.endpoints import (
     SEND_PROBLEMS,
     Here,
     Reader,

@@ -1,0 +1,13 @@
+"""`/v1/messages` and `/v1/batches`: sends of one and of many, what is on file of them."""
+
+from fastapi import APIRouter
+
+from onesixty.entrypoints.rest.messages import batches, endpoints
+from onesixty.entrypoints.rest.messages.endpoints import PATH, take
+
+__all__ = ["PATH", "router", "take"]
+
+router = APIRouter()
+# batches first: /v1/messages/batch is a path of its own
+router.include_router(batches.router)
+router.include_router(endpoints.router)
