@@ -64,6 +64,8 @@ PLANNED = {
     "outbox.CLAIM": outbox.CLAIM,
     "outbox.SETTLE": outbox.SETTLE,
     "receive.APPLY": receive.APPLY,
+    "receive.COST": receive.COST,
+    "receive.ECHOED": receive.ECHOED,
     "receive.MATCH": receive.MATCH,
     "receive.RECIPIENTS": receive.RECIPIENTS,
     "receive.SIBLINGS": receive.SIBLINGS,

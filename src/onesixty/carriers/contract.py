@@ -414,6 +414,7 @@ class CarrierSpec:
     fields: tuple[SettingField, ...]
     build: Callable[["CarrierConfig"], Carrier]
     receives: tuple[str, ...] = ()  # "receipts", "inbound"
+    splits: bool = False  # sends each segment of a long text by itself
     # Settings that name our account at the far side. Two carriers that agree in them are one there,
     # so receipts for what one has sent may come over the other.
     account: tuple[str, ...] = ()

@@ -234,4 +234,5 @@ SPEC: Final = CarrierSpec(
     ),
     build=LoopbackCarrier,
     receives=("receipts", "inbound"),
+    splits=True,
 )  # fmt: skip

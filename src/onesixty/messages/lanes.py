@@ -119,8 +119,9 @@ class LaneKeeper:
         """For each carrier the others that are the same account at their far side."""
         groups: dict[tuple[Any, ...], list[int]] = {}
         for one in self._keeper.book.carriers.values():
-            if names := registry.SPECS[one.kind].account:
-                key = (one.account_id, one.kind, *(one.settings.get(name) for name in names))
+            spec = registry.SPECS.get(one.kind)  # None: its package is not installed any more
+            if spec and spec.account:
+                key = one.account_id, one.kind, *(one.settings.get(name) for name in spec.account)
                 groups.setdefault(key, []).append(one.id)
         return {
             number: [other for other in group if other != number]
@@ -128,6 +129,11 @@ class LaneKeeper:
             if len(group) > 1
             for number in group
         }
+
+    def wholes(self) -> list[int]:
+        """The carriers that send a message in one request, however many segments it has."""
+        whole = {spec.kind for spec in registry.SPECS.values() if not spec.splits}
+        return [one.id for one in self._keeper.book.carriers.values() if one.kind in whole]
 
     def reader_of(self, number: int) -> Callable[[StoredReceipt], Receipt] | None:
         """How kept receipts of a carrier are read, by its settings of now."""

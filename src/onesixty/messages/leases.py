@@ -5,7 +5,7 @@ stay, and another process makes their messages uncertain: they may have been sen
 process lives is told by `nodes/node.py`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -72,6 +72,7 @@ class LeaseBook:
 
 
 # What was sent was sent after its lease was made, at the time in its id; its receipt may be here.
+# Carriers of $4 send a message in one request, whatever it is cut into: it is one part to them.
 _RESCUE = f"""
 WITH lost AS (
     SELECT m.account_id, m.message_id, to_timestamp(
@@ -91,9 +92,10 @@ WITH lost AS (
 ), tried AS (
     INSERT INTO submissions (account_id, message_id, attempt, part, parts, carrier_id, outcome,
         submitted_at, answered_at)
-    SELECT account_id, id, attempts, part, segments, carrier_id, {OutcomeKind.UNKNOWN},
-        leased_at, $2
-    FROM moved CROSS JOIN LATERAL generate_series(1, segments) AS each(part)
+    SELECT account_id, id, attempts, part, parts, carrier_id, {OutcomeKind.UNKNOWN}, leased_at, $2
+    FROM moved CROSS JOIN LATERAL (
+        SELECT CASE WHEN carrier_id = ANY($4::int[]) THEN 1 ELSE segments END AS parts) AS cut
+    CROSS JOIN LATERAL generate_series(1, parts) AS each(part)
     WHERE NOT EXISTS (SELECT FROM submissions s
         WHERE s.message_id = moved.id AND s.part = each.part AND s.outcome = {OutcomeKind.ACCEPTED})
     ON CONFLICT DO NOTHING
@@ -139,9 +141,12 @@ async def requeue_orphans(
     return {row["carrier_id"] for row in rows}
 
 
-async def rescue(database: Database, own_number: int, now: datetime) -> int:
+async def rescue(
+    database: Database, own_number: int, now: datetime, wholes: Collection[int] = ()
+) -> int:
     """Make what dead processes held uncertain; return how many messages.
 
+    `wholes` are the carriers that send a message in one request, however many segments it has.
     Safe to run in every process at once.
     """
     total = 0
@@ -159,24 +164,28 @@ async def rescue(database: Database, own_number: int, now: datetime) -> int:
             )
             if alive:
                 continue
-            lost = await _doubt(tx, number, now, _ALL)
+            lost = await _doubt(tx, number, now, _ALL, wholes)
             await tx.execute("DELETE FROM nodes WHERE id = $1", number)
             total += lost
     metrics.rescued.inc(total)
     return total
 
 
-async def give_up(database: Database, own_number: int, now: datetime) -> int:
+async def give_up(
+    database: Database, own_number: int, now: datetime, wholes: Collection[int] = ()
+) -> int:
     """Make uncertain what a carrier of this process has had for too long; return how many.
 
     Should it report after all, that counts as a late answer.
     """
     async with database.write() as tx:
-        return await _doubt(tx, own_number, now, ids.first_at(now - HELD_MOST))
+        return await _doubt(tx, own_number, now, ids.first_at(now - HELD_MOST), wholes)
 
 
-async def _doubt(tx: Connection, node_number: int, now: datetime, before: UUID) -> int:
-    lost = await tx.fetch(_RESCUE, node_number, now, before)
+async def _doubt(
+    tx: Connection, node_number: int, now: datetime, before: UUID, wholes: Collection[int]
+) -> int:
+    lost = await tx.fetch(_RESCUE, node_number, now, before, list(wholes))
     if told := [row for row in lost if row["type"] == Status.UNCERTAIN]:
         await store.note(tx, told, now)
     return len(lost)

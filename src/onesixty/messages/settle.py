@@ -21,6 +21,7 @@ from onesixty.storage.database import Connection, Database, Rows, columns
 BATCH_MOST: Final = 1000
 INBOX_MOST: Final = 1_000_000  # never reached: lanes hold back what they hand out
 _NEXT = sql_next("m.status", "o.cause")
+_NO_COST: Final = (None, None)
 _WAITING = sql_set((Status.QUEUED, Status.RESEND_QUEUED))
 
 # An outcome is only for the attempt that it ended: written again after an unclear commit it must
@@ -72,15 +73,17 @@ WITH outcome AS (
 ), hooked AS ({store.WEBHOOKS}
 ), tried AS (
     INSERT INTO submissions (account_id, message_id, attempt, part, parts, carrier_id, outcome,
-        carrier_message_id, match_key, code, submitted_at, answered_at)
+        carrier_message_id, match_key, code, submitted_at, answered_at, cost_micros, cost_currency)
     SELECT * FROM unnest($16::int[], $17::uuid[], $18::smallint[], $19::smallint[], $20::smallint[],
         $21::int[], $22::smallint[], $23::text[], $24::text[], $25::text[], $26::timestamptz[],
-        $27::timestamptz[])
+        $27::timestamptz[], $28::bigint[], $29::text[])
     ON CONFLICT (message_id, attempt, part) DO UPDATE SET outcome = excluded.outcome,
         carrier_message_id = excluded.carrier_message_id, match_key = excluded.match_key,
-        code = excluded.code, answered_at = excluded.answered_at
+        code = excluded.code, answered_at = excluded.answered_at,
+        cost_micros = coalesce(excluded.cost_micros, submissions.cost_micros),
+        cost_currency = coalesce(excluded.cost_currency, submissions.cost_currency)
 ), released AS (
-    DELETE FROM leases WHERE id = ANY($28::uuid[])
+    DELETE FROM leases WHERE id = ANY($30::uuid[])
 )
 SELECT count(*) FROM hooked
 """
@@ -195,11 +198,20 @@ def _arguments(
             o.submission.account_id, o.submission.message_id, o.submission.attempt, p.part,
             o.parts_total or o.submission.segments, o.submission.carrier_id, int(p.kind),
             p.carrier_message_id or None, p.match_key or None, p.code or None, o.submitted_at,
-            o.answered_at,
+            o.answered_at, *(_cost(o, p) if o.price else _NO_COST),
         )
         for o, p in _recorded(outcomes)
     ]  # fmt: skip
-    return [*columns(heads, 15), *columns(parts, 12), list(done)]
+    return [*columns(heads, 15), *columns(parts, 14), list(done)]
+
+
+def _cost(outcome: Outcome, part: PartAnswer) -> tuple[int | None, str | None]:
+    """A part's share of the price of its message, as long as no receipt tells its own."""
+    taken = [one.part for one in outcome.parts if one.kind is OutcomeKind.ACCEPTED]
+    if outcome.price is None or part.part not in taken:
+        return _NO_COST
+    share, rest = divmod(outcome.price.micros, len(taken))
+    return share + (part.part == taken[0]) * rest, outcome.price.currency
 
 
 def _parts_accepted(outcome: Outcome) -> int:

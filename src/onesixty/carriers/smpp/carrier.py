@@ -324,6 +324,7 @@ SPEC: Final = CarrierSpec(
     fields=FIELDS,
     build=SmppCarrier,
     receives=("receipts", "inbound"),
+    splits=True,
     account=("host", "system_id"),
     sessions="binds",
     rereader=rereader,

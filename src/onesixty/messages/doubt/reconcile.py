@@ -1,22 +1,23 @@
 """Reconcile: bring together what came apart in time.
 
 A receipt may overtake the answer to its own submit, and a submit may never be answered although its
-receipt comes. Parked receipts are looked at again while they are young: first by the carrier's id,
-then, for submissions that were never answered, by recipient, time and text.
+receipt comes. Parked receipts are looked at again while they are young: first by the carrier's id;
+then, for submissions that were never answered, by our own id where the carrier gives it back, else
+by recipient, time and text.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
 import structlog
 
-from onesixty.carriers.contract import OutcomeKind, ReceiptState
+from onesixty.carriers.contract import OutcomeKind, Price, ReceiptState
 from onesixty.kit import ids
 from onesixty.kit.clock import Clock
 from onesixty.messages import leases
-from onesixty.messages.receive import apply, fold
+from onesixty.messages.receive import apply, fold, write_costs
 from onesixty.storage.database import Connection, Database
 
 _log = structlog.get_logger()
@@ -28,23 +29,31 @@ _LOCK: Final = 0x0160_0164  # advisory
 # A receipt may come over another carrier that is the same account at the SMSC.
 _ONE_ACCOUNT = """(s.carrier_id = r.carrier_id
     OR (r.carrier_id, s.carrier_id) IN (SELECT * FROM unnest($3::int[], $4::int[])))"""
+_FOUND = """r.id, r.carrier_id, r.state, r.error, r.received_at, r.carrier_message_id, r.match_key,
+    r.cost_micros, r.cost_currency, s.account_id, s.message_id, s.attempt, s.part, s.parts,
+    s.receipt_state"""
 _BY_KEY = f"""
-SELECT DISTINCT ON (r.id) r.id, r.carrier_id, r.state, r.error, r.received_at,
-    r.carrier_message_id, r.match_key, s.account_id, s.message_id, s.attempt, s.part, s.parts,
-    s.receipt_state
+SELECT DISTINCT ON (r.id) {_FOUND}
 FROM receipts r
 JOIN submissions s ON s.match_key = r.match_key AND {_ONE_ACCOUNT} AND s.message_id >= $2
 WHERE r.message_id IS NULL AND r.id >= $1
 ORDER BY r.id, s.carrier_id <> r.carrier_id, s.message_id DESC LIMIT {BATCH_MOST}
 """
+_BY_ECHO = f"""
+SELECT DISTINCT ON (r.id) {_FOUND}
+FROM receipts r
+JOIN submissions s ON s.message_id = r.echoed AND {_ONE_ACCOUNT} AND s.message_id >= $2
+    AND s.match_key IS NULL AND s.outcome IN ({OutcomeKind.ACCEPTED}, {OutcomeKind.UNKNOWN})
+WHERE r.message_id IS NULL AND r.echoed IS NOT NULL AND r.id >= $1
+ORDER BY r.id, s.attempt, s.part LIMIT {BATCH_MOST}
+"""
 # The text that a receipt quotes is at most 20 characters and often missing: those whose text fits
 # come first.
 _BY_ADDRESS = f"""
-SELECT r.id, r.carrier_id, r.state, r.error, r.received_at, r.carrier_message_id, r.match_key,
-    s.account_id, s.message_id, s.attempt, s.part, s.parts, s.receipt_state
+SELECT {_FOUND}
 FROM submissions s
 JOIN messages m ON m.account_id = s.account_id AND m.id = s.message_id
-JOIN receipts r ON r.message_id IS NULL AND r.id >= $1 AND {_ONE_ACCOUNT}
+JOIN receipts r ON r.message_id IS NULL AND r.echoed IS NULL AND r.id >= $1 AND {_ONE_ACCOUNT}
     AND m.recipient IN ('+' || ltrim(r.sender, '+'), '+' || ltrim(r.recipient, '+'))
     AND r.received_at BETWEEN s.submitted_at - interval '1 second'
         AND s.submitted_at + interval '72 hours'
@@ -73,6 +82,7 @@ class Reconciler:
         self._rescue_at = clock.monotonic()
         self.wake_webhooks: Callable[[], None] = lambda: None
         self.look: Callable[[set[int]], None] = lambda carrier_ids: None
+        self.wholes: Callable[[], Collection[int]] = tuple  # carriers that send messages whole
         self.one_account: Callable[[], Mapping[int, Sequence[int]]] = dict
         self.rematched: Callable[[Mapping[int, int]], None] = lambda counts: None
 
@@ -90,12 +100,14 @@ class Reconciler:
             return False
         if await self._match(_BY_KEY) >= BATCH_MOST:
             return True  # what has an id that is known is not for guessing
+        if await self._match(_BY_ECHO) >= BATCH_MOST:
+            return True
         return await self._match(_BY_ADDRESS) >= BATCH_MOST
 
     async def _rescue(self) -> None:
-        now = self._clock.now()
-        rescued = await leases.rescue(self._database, self._node_number, now)
-        silent = await leases.give_up(self._database, self._node_number, now)
+        now, wholes = self._clock.now(), self.wholes()
+        rescued = await leases.rescue(self._database, self._node_number, now, wholes)
+        silent = await leases.give_up(self._database, self._node_number, now, wholes)
         if rescued or silent:
             _log.warning("reconcile.rescued", messages=rescued, unreported=silent)
             self.parked()
@@ -118,7 +130,7 @@ class Reconciler:
             if not await tx.fetchval("SELECT pg_try_advisory_xact_lock($1)", _LOCK):
                 return 0  # another process is at it
             found = await tx.fetch(statement, young, recent, *self._pairs())
-            rows = found if statement is _BY_KEY else _one_to_one(found)
+            rows = _one_to_one(found) if statement is _BY_ADDRESS else found
             hooked = await _apply(tx, rows) if rows else 0
         if hooked:
             self.wake_webhooks()
@@ -136,8 +148,14 @@ async def _apply(tx: Connection, rows: Sequence[Any]) -> int:
         [row["message_id"] for row in rows],
         [row["part"] for row in rows],
     )
+    await write_costs(tx, [(row, _price(row)) for row in rows])
     news = fold((row, _Told(row)) for row in rows)
     return await apply(tx, news) if news else 0
+
+
+def _price(row: Any) -> Price | None:
+    micros = row["cost_micros"]
+    return None if micros is None else Price(micros, row["cost_currency"])
 
 
 class _Told:

@@ -1,13 +1,24 @@
 """Receipts: found again, stored, applied; and what they teach about their carrier."""
 
-from onesixty.messages.receive.apply import APPLY, HOLD, SIBLINGS, PartNews, apply, fold
-from onesixty.messages.receive.find import MATCH, RECIPIENTS
+from onesixty.messages.receive.apply import (
+    APPLY,
+    COST,
+    HOLD,
+    SIBLINGS,
+    PartNews,
+    apply,
+    fold,
+    write_costs,
+)
+from onesixty.messages.receive.find import ECHOED, MATCH, RECIPIENTS
 from onesixty.messages.receive.learning import recent
-from onesixty.messages.receive.receiver import INBOX_MOST, STORE, Receiver
+from onesixty.messages.receive.receiver import INBOX_MOST, STORE, STORE_MORE, Receiver
 from onesixty.messages.receive.rereading import PARKED, READ, REWRITE, UNTIL, Reader, Reread
 
 __all__ = [
     "APPLY",
+    "COST",
+    "ECHOED",
     "HOLD",
     "INBOX_MOST",
     "MATCH",
@@ -17,6 +28,7 @@ __all__ = [
     "REWRITE",
     "SIBLINGS",
     "STORE",
+    "STORE_MORE",
     "UNTIL",
     "PartNews",
     "Reader",
@@ -25,4 +37,5 @@ __all__ = [
     "apply",
     "fold",
     "recent",
+    "write_costs",
 ]

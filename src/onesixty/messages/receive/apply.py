@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from onesixty.carriers.contract import OutcomeKind, ReceiptState
+from onesixty.carriers.contract import OutcomeKind, Price, ReceiptState
 from onesixty.kit import ids
 from onesixty.messages import store
 from onesixty.messages.states import (
@@ -71,6 +71,14 @@ WITH parts AS (
     SELECT account_id, event_id, type, sequence, id, at FROM noted
 ), hooked AS ({store.WEBHOOKS})
 SELECT count(*) FROM hooked
+"""
+# What a carrier takes for a part, by its newest word: a receipt that comes twice adds nothing.
+COST: Final = """
+UPDATE submissions s SET cost_micros = n.micros, cost_currency = n.currency
+FROM unnest($1::uuid[], $2::smallint[], $3::smallint[], $4::bigint[], $5::text[])
+    AS n(message_id, attempt, part, micros, currency)
+WHERE s.message_id = n.message_id AND s.attempt = n.attempt AND s.part = n.part
+    AND (s.cost_micros, s.cost_currency) IS DISTINCT FROM (n.micros, n.currency)
 """
 _ERRORS: Final = {
     ReceiptState.EXPIRED: ("expired_at_carrier", "the carrier gave up at the end of the validity"),
@@ -153,6 +161,23 @@ async def apply(tx: Connection, news: Sequence[PartNews], *, every_try: bool = F
     ]
     hooked: int = await tx.fetchval(APPLY, *columns(parts, 8), *columns(moves, 9))
     return hooked
+
+
+async def write_costs(tx: Connection, matched: Sequence[tuple[Any, Price | None]]) -> None:
+    """Write what parts cost, the last word for each; does nothing where none tells.
+
+    Takes rows of MATCH, all that `apply` will be called for: their messages are held before the
+    parts are touched.
+    """
+    costs = {
+        (row["message_id"], row["attempt"], row["part"]): price for row, price in matched if price
+    }
+    if not costs:
+        return
+    held = [(row["account_id"], row["message_id"]) for row, _ in matched]
+    await tx.execute(HOLD, *zip(*held, strict=True))
+    rows = [(*part, price.micros, price.currency) for part, price in sorted(costs.items())]
+    await tx.execute(COST, *zip(*rows, strict=True))
 
 
 def _single(news: PartNews) -> Verdict:

@@ -3,6 +3,9 @@
 The key that the carrier's settings, or what was learnt of it, give is trusted. Every other reading
 of the id is a guess: it counts only when the message went to the number that the receipt names, and
 when no other guess agrees as well.
+
+A carrier that gives back our own id of the message tells of a submission whose id we do not know,
+since its answer was lost. It counts when the message was handed to that carrier.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +14,7 @@ from datetime import datetime, timedelta
 from itertools import product
 from typing import Any, Final
 
-from onesixty.carriers.contract import Receipt
+from onesixty.carriers.contract import OutcomeKind, Receipt
 from onesixty.kit import ids
 from onesixty.messages.screen import SCHEDULE_MOST
 from onesixty.storage.database import Connection
@@ -31,6 +34,14 @@ FROM unnest($1::int[], $2::int[], $3::int[], $4::text[]) AS wanted(n, rank, carr
 JOIN submissions s ON s.match_key = wanted.key AND s.carrier_id = wanted.carrier_id
     AND s.message_id >= $5
 ORDER BY wanted.n, wanted.rank, s.message_id DESC
+"""
+ECHOED: Final = f"""
+SELECT DISTINCT ON (wanted.n) wanted.n, s.account_id, s.message_id, s.attempt, s.part, s.parts,
+    s.receipt_state
+FROM unnest($1::int[], $2::int[], $3::uuid[]) AS wanted(n, carrier_id, message_id)
+JOIN submissions s ON s.message_id = wanted.message_id AND s.carrier_id = wanted.carrier_id
+    AND s.match_key IS NULL AND s.outcome IN ({OutcomeKind.ACCEPTED}, {OutcomeKind.UNKNOWN})
+ORDER BY wanted.n, s.attempt, s.part
 """
 RECIPIENTS: Final = """
 SELECT m.id, m.recipient FROM unnest($1::int[], $2::uuid[]) AS n(account_id, message_id)
@@ -95,8 +106,24 @@ async def find(tx: Connection, receipts: Sequence[Receipt], search: Search) -> F
             rows = await tx.fetch(MATCH, *zip(*wanted, strict=True), ids.first_at(search.now - age))
             finds.rows |= {row["n"]: row for row in rows}
         if age is REMEMBERED[0] and len(finds.rows) < len(receipts):
+            await _find_echoed(tx, receipts, search, finds)
             await _guess(tx, receipts, search, finds)
     return finds
+
+
+async def _find_echoed(
+    tx: Connection, receipts: Sequence[Receipt], search: Search, finds: Finds
+) -> None:
+    """Add the submission without a known id for each receipt that names its message."""
+    wanted = [
+        (n, carrier_id, receipt.message_id)
+        for n, receipt in enumerate(receipts)
+        if receipt.message_id is not None and n not in finds.rows
+        for carrier_id in search.carriers(receipt)
+    ]
+    if wanted:
+        rows = await tx.fetch(ECHOED, *zip(*wanted, strict=True))
+        finds.rows |= {row["n"]: row for row in rows}
 
 
 async def _guess(tx: Connection, receipts: Sequence[Receipt], search: Search, finds: Finds) -> None:

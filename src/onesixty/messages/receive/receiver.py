@@ -6,7 +6,7 @@ stored as it came. One that matches nothing is parked: it may have overtaken the
 submit, see `doubt/reconcile.py`.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -15,22 +15,26 @@ from onesixty.carriers.contract import Receipt
 from onesixty.kit import ids
 from onesixty.kit.clock import Clock
 from onesixty.kit.loops import Gatherer
-from onesixty.messages.receive.apply import apply, fold
+from onesixty.messages.receive.apply import apply, fold, write_costs
 from onesixty.messages.receive.find import Finds, Search, find
 from onesixty.messages.receive.learning import Learner
 from onesixty.messages.receive.rereading import Reader, Reread, parked, step
-from onesixty.storage.database import Database, columns
+from onesixty.storage.database import Connection, Database, columns
 
 BATCH_MOST: Final = 1000
 YOUNG: Final = timedelta(minutes=10)  # parked receipts that may have overtaken their answer
 INBOX_MOST: Final = 100_000  # beyond it the carrier is asked to bring the receipt again
 
-STORE: Final = """
-INSERT INTO receipts (id, carrier_id, account_id, message_id, part, carrier_message_id, match_key,
-    state, error, sender, recipient, raw, received_at)
-SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::uuid[], $5::smallint[], $6::text[],
+_COLUMNS = """id, carrier_id, account_id, message_id, part, carrier_message_id, match_key,
+    state, error, sender, recipient, raw, received_at"""
+_ARRAYS = """$1::uuid[], $2::int[], $3::int[], $4::uuid[], $5::smallint[], $6::text[],
     $7::text[], $8::smallint[], $9::text[], $10::text[], $11::text[], $12::text[],
-    $13::timestamptz[])
+    $13::timestamptz[]"""
+STORE: Final = f"INSERT INTO receipts ({_COLUMNS}) SELECT * FROM unnest({_ARRAYS})"
+# What only carriers over HTTP tell.
+STORE_MORE: Final = f"""
+INSERT INTO receipts ({_COLUMNS}, echoed, network, cost_micros, cost_currency)
+SELECT * FROM unnest({_ARRAYS}, $14::uuid[], $15::text[], $16::bigint[], $17::text[])
 """
 
 
@@ -71,7 +75,9 @@ class Receiver:
             search = self.search(now)
             finds = await find(tx, receipts, search)
             found = finds.rows
-            await tx.execute(STORE, *_store_arguments(receipts, finds, search))
+            await _store(tx, receipts, finds, search)
+            if any(receipt.price for receipt in receipts):
+                await write_costs(tx, [(found[n], receipts[n].price) for n in found])
             if news := fold(
                 (found[n], receipt) for n, receipt in enumerate(receipts) if n in found
             ):
@@ -119,7 +125,7 @@ class Receiver:
         return Search(now, self.one_account(), self.learner.learnt)
 
 
-def _store_arguments(receipts: Sequence[Receipt], finds: Finds, search: Search) -> Iterable[Any]:
+async def _store(tx: Connection, receipts: Sequence[Receipt], finds: Finds, search: Search) -> None:
     rows = []
     for n, r in enumerate(receipts):
         row = finds.rows.get(n)
@@ -134,4 +140,15 @@ def _store_arguments(receipts: Sequence[Receipt], finds: Finds, search: Search) 
                 int(r.state), r.error or None, r.sender, r.recipient, r.raw, r.received_at,
             )
         )  # fmt: skip
-    return columns(rows, 13)
+    if any(r.message_id or r.network or r.price for r in receipts):
+        more = columns([_more(r) for r in receipts], 4)
+        await tx.execute(STORE_MORE, *columns(rows, 13), *more)
+    else:
+        await tx.execute(STORE, *columns(rows, 13))
+
+
+def _more(r: Receipt) -> tuple[Any, ...]:
+    price = r.price
+    return (
+        r.message_id, r.network or None, price and price.micros, price and price.currency
+    )  # fmt: skip
