@@ -3,10 +3,13 @@
 from typing import Final
 
 from onesixty.carriers import loopback
+from onesixty.carriers.aggregators import sinch
 from onesixty.carriers.contract import CarrierSpec
 from onesixty.carriers.smpp import carrier as smpp
 
-SPECS: Final[dict[str, CarrierSpec]] = {spec.kind: spec for spec in (smpp.SPEC, loopback.SPEC)}
+SPECS: Final[dict[str, CarrierSpec]] = {
+    spec.kind: spec for spec in (smpp.SPEC, loopback.SPEC, sinch.SPEC)
+}
 
 
 def names() -> list[str]:
