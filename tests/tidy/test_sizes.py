@@ -1,6 +1,7 @@
 """Files, functions and folders stay small enough to be read at one sitting."""
 
 import ast
+import functools
 
 from .tree import ROOT, SRC, Function, Module, folders, listed, modules
 
@@ -83,9 +84,14 @@ def _is_command(function: Function) -> bool:
     return any(isinstance(called, ast.Attribute) and called.attr == "command" for called in calls)
 
 
+@functools.cache
+def _methods(tree: ast.Module) -> frozenset[ast.stmt]:
+    classes = (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+    return frozenset(one for node in classes for one in node.body)
+
+
 def _takes_self(module: Module, function: Function) -> bool:
-    classes = (node for node in ast.walk(module.tree) if isinstance(node, ast.ClassDef))
-    if not any(function in node.body for node in classes):
+    if function not in _methods(module.tree):
         return False
     decorators = {node.id for node in function.decorator_list if isinstance(node, ast.Name)}
     return "staticmethod" not in decorators

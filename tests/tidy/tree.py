@@ -27,9 +27,13 @@ class Module:
     text: str
     tree: ast.Module
 
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """Every node of its tree; walked once."""
+        return _nodes(self.tree)
+
     def functions(self) -> Iterator[Function]:
         """Every function and method, however deep."""
-        for node in ast.walk(self.tree):
+        for node in self.nodes():
             if isinstance(node, Function):
                 yield node
 
@@ -86,11 +90,16 @@ def _module(path: Path) -> Module:
 
 
 @functools.cache
+def _nodes(tree: ast.Module) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(tree))
+
+
+@functools.cache
 def _referred(tree: ast.Module) -> tuple[tuple[ast.expr, str], ...]:
     imported = _imported(tree)
     return tuple(
         (node, full)
-        for node in ast.walk(tree)
+        for node in _nodes(tree)
         if isinstance(node, ast.Attribute | ast.Name) and isinstance(node.ctx, ast.Load)
         if (full := _full(node, imported))
     )
@@ -98,7 +107,7 @@ def _referred(tree: ast.Module) -> tuple[tuple[ast.expr, str], ...]:
 
 def _imported(tree: ast.Module) -> dict[str, str]:
     names: dict[str, str] = {}
-    for node in ast.walk(tree):
+    for node in _nodes(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 top = alias.name.split(".")[0]
