@@ -57,7 +57,10 @@ async def api(server_url: str, template: str) -> AsyncIterator[Api]:
 
 
 def requests(api: Api) -> Iterator[Request]:
-    """Requests to every operation that ends by itself, with one bad thing in each."""
+    """Requests to every operation that ends by itself, with one bad thing in each.
+
+    Of two neighbouring parameters or members one gets half of the bad things, one the other half.
+    """
     for path, methods in api.openapi["paths"].items():
         if path == "/v1/events/stream":
             continue
@@ -65,8 +68,9 @@ def requests(api: Api) -> Iterator[Request]:
             parameters = operation.get("parameters", ())
             whole = api.filled(path, {})
             body = b"{}" if "requestBody" in operation else None
-            for name, place in [(one["name"], one["in"]) for one in parameters]:
-                for word in (*WORDS, *IDS):
+            for number, one in enumerate(parameters):
+                name, place = one["name"], one["in"]
+                for word in (*WORDS, *IDS)[number % 2 :: 2]:
                     if place == "path":
                         yield method, api.filled(path, {name: word}), body, {}
                     elif place == "query":
@@ -88,13 +92,13 @@ def bodies(api: Api, path: str, operation: dict[str, Any]) -> Iterator[bytes]:
         for name, member in schema["properties"].items()
         if member.get("examples")
     }
-    for name in schema["properties"]:
+    for place, name in enumerate(schema["properties"]):
         others = b"".join(
             b",%b:%b" % (orjson.dumps(other), orjson.dumps(value))
             for other, value in good.items()
             if other != name
         )
-        for raw in FIELDS:
+        for raw in FIELDS[place % 2 :: 2]:
             yield b"{%b:%b%b}" % (orjson.dumps(name), raw, others)
 
 
