@@ -24,6 +24,7 @@ from onesixty.sms.alphabet import Encoding
 from onesixty.sms.reassembly import Fragment
 
 FRESH_SECONDS: Final = 300
+FIELDS_MOST: Final = 200
 SHORT_CODE_DIGITS: Final = 7  # so many at most; longer numbers are international
 
 
@@ -35,13 +36,21 @@ def json_of(call: Call) -> Any:
         raise CallRefusedError("the body is not JSON", 400) from None
 
 
+def query_of(call: Call) -> dict[str, str]:
+    """What stands behind the question mark. Raises CallRefusedError, as `form_of` does."""
+    return dict(_pairs(call.query))
+
+
 def form_of(call: Call) -> dict[str, str]:
-    """The fields of a form, or of the query of a GET; of a field that comes twice the last."""
-    text = call.query if call.method == "GET" else call.body.decode(errors="replace")
+    """The fields of a form; of one that comes twice the last."""
+    return dict(_pairs(call.body.decode(errors="replace")))
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
     try:
-        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=200))
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=FIELDS_MOST)
     except ValueError:
-        raise CallRefusedError("the form has too many fields", 400) from None
+        raise CallRefusedError("there are too many fields", 400) from None
 
 
 def objects(given: object) -> list[Mapping[str, Any]]:
