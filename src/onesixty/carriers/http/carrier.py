@@ -189,9 +189,9 @@ class HttpCarrier:
             price=verdict.price,
         )  # fmt: skip
         if throttled:
-            if verdict.retry_after_seconds:
+            if verdict.retry_after_seconds and verdict.holds:
                 self._hold_for(verdict.retry_after_seconds)
-            else:
+            elif not verdict.retry_after_seconds:
                 outcome.retry_after_seconds = THROTTLED_SECONDS
         self._remember(outcome)
         return outcome

@@ -69,6 +69,7 @@ class Verdict:
     part_ids: tuple[str, ...] = ()
     retry_after_seconds: float | None = None
     price: Price | None = None
+    holds: bool = True  # a wait that it asks for is for all messages; False: for this one alone
 
 
 class CannotSendError(Exception):
