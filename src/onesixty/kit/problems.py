@@ -218,6 +218,14 @@ _TABLE = (
         0x43,
     ),
     Kind(
+        "not_on_channel",
+        422,
+        "The channel does not carry that",
+        "Leave out what `detail` names, or send by a channel that has it.",
+        21620,
+        0x08,
+    ),
+    Kind(
         "no_route",
         422,
         "No route leads there",

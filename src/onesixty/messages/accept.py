@@ -15,6 +15,7 @@ from uuid import UUID
 
 import asyncpg
 
+from onesixty.carriers.content import CHANNELS
 from onesixty.kit import ids, metrics
 from onesixty.kit.chance import Chance
 from onesixty.kit.clock import Clock
@@ -284,7 +285,30 @@ Pick = Callable[[Snapshot, routes.Traits], routes.Chosen | None]
 def decide(
     book: Snapshot, request: SendRequest, caller: Caller, now: datetime, pick: Pick
 ) -> Message | Refusal:
-    """Everything that is decided about a message, in the order in which a reader would ask."""
+    """Everything that is decided about a message, and about each step of its plan if it has one."""
+    if not request.steps:
+        return _decide(book, request, caller, now, pick)
+    if refusal := screen.waits(request):
+        return refusal
+    decided: list[Message] = []
+    for number, step in enumerate(request.steps):
+        one = _decide(book, screen.of_step(request, step), caller, now, pick)
+        if isinstance(one, Refusal):
+            where = f"/fallback/{number}"
+            return Refusal(one.code, f"{where}: {one.detail}", where + (one.pointer or ""))
+        decided.append(one)
+    message, *later = decided
+    message.steps = [
+        screen.to_json(one, before.after_seconds)
+        for one, before in zip(later, request.steps, strict=False)
+    ] or None
+    return message
+
+
+def _decide(
+    book: Snapshot, request: SendRequest, caller: Caller, now: datetime, pick: Pick
+) -> Message | Refusal:
+    """What is decided about one message, in the order in which a reader would ask."""
     message = Message(
         account_id=caller.account_id,
         id=ids.uuid7(),
@@ -318,13 +342,13 @@ def _route(book: Snapshot, message: Message, country: str | None, pick: Pick) ->
         screen.CATEGORY_NAMES[message.category],
         message.sender,
         message.tags,
+        channel=CHANNELS[message.channel],
     )
     chosen = pick(book, traits)
     if chosen is None:
         where = f"{message.recipient[:4]}… ({country or 'no country'})"
-        return Refusal(
-            "no_route", f"no enabled route and carrier match a message to {where}", "/to"
-        )
+        what = f"a message to {where} by {CHANNELS[message.channel]}"
+        return Refusal("no_route", f"no enabled route and carrier match {what}", "/to")
     message.route_id, message.carrier_id = chosen.route_id or None, chosen.carrier_id
     message.fallbacks = list(chosen.fallbacks)
     if not message.test:

@@ -1,7 +1,7 @@
 """How a message looks outside: the same shape in answers, lists, events and webhooks."""
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter, itemgetter
 from typing import Any, Final
@@ -11,7 +11,7 @@ import orjson
 
 from onesixty.carriers.content import CHANNELS, Content
 from onesixty.kit import ids
-from onesixty.messages.states import SHOWN_AS, Status
+from onesixty.messages.states import FINAL, SHOWN_AS, Status
 from onesixty.messages.types import Category, Direction, Encoding, Message
 from onesixty.records import events
 from onesixty.records.snapshot import Snapshot
@@ -28,8 +28,8 @@ _SHOWN: Final = (
     "encoding", "segments", "parts_sent", "carrier_id", "route_id", "tags", "metadata",
     "reference", "batch_id", "attempts", "test", "send_at", "created_at", "sent_at",
     "delivered_at", "final_at", "possible_duplicate", "form", "channel", "content",
-    "price_micros", "error_code",
-    "error_class", "error_detail", "carrier_code",
+    "price_micros", "steps", "past_steps", "error_code", "error_class", "error_detail",
+    "carrier_code",
 )  # fmt: skip
 _OF_MESSAGE: Final = attrgetter(*_SHOWN)
 _OF_ROW: Final = itemgetter(*_SHOWN)
@@ -53,7 +53,7 @@ def message(record: Message | Any, book: Snapshot, status: int | None = None) ->
         identifier, account_id, now, direction, category, recipient, sender, body, encoding,
         segments, parts_sent, carrier_id, route_id, tags, metadata, reference, batch_id, attempts,
         test, send_at, created_at, sent_at, delivered_at, final_at, possible_duplicate, form,
-        channel, content, price_micros, *error,
+        channel, content, price_micros, steps, past_steps, *error,
     ) = _OF_MESSAGE(record) if isinstance(record, Message) else _OF_ROW(record)  # fmt: skip
     carrier = book.carriers.get(carrier_id or 0)
     shown = STATUS_NAMES[status or now]
@@ -92,7 +92,37 @@ def message(record: Message | Any, book: Snapshot, status: int | None = None) ->
         whole |= formed(form if isinstance(form, Form) else from_json(form))
     if content:
         whole |= content.to_json() if isinstance(content, Content) else content
+    if steps or past_steps:
+        whole["fallback"] = fallback(past_steps or (), channel, steps or (), book, now in FINAL)
     return whole
+
+
+def fallback(
+    past: Sequence[dict[str, Any]],
+    channel: int,
+    steps: Sequence[dict[str, Any]],
+    book: Snapshot,
+    is_over: bool,
+) -> list[dict[str, Any]]:
+    """The plan of a message in its order: what was tried, what is, what may still come."""
+    tried = []
+    for one in past:
+        carrier = book.carriers.get(one["carrier_id"])
+        tried.append(
+            {
+                "channel": CHANNELS[one["channel"]],
+                "state": one["state"],
+                "carrier": carrier.name if carrier else None,
+                "error": one["error"],
+                "ended_at": one["at"],
+            }
+        )
+    later = "not_needed" if is_over else "waiting"
+    return [
+        *tried,
+        {"channel": CHANNELS[channel], "state": "current"},
+        *({"channel": CHANNELS[one["channel"]], "state": later} for one in steps),
+    ]
 
 
 def price(micros: int | None, account_id: int, book: Snapshot) -> dict[str, str] | None:

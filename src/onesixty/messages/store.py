@@ -123,7 +123,7 @@ COLUMNS: Final = (
     " attempts, carrier_id, route_id, sender, recipient, body, reference, callback_url, batch_id,"
     " tags, metadata, error_code, error_class, error_detail, carrier_code, send_at, expires_at,"
     " created_at, sent_at, delivered_at, final_at, possible_duplicate, origin, form,"
-    " channel, content, steps, explanation, price_micros"
+    " channel, content, steps, past_steps, explanation, price_micros"
 )
 
 
@@ -193,6 +193,7 @@ _FILTERS: Final = {
     "created_before": "created_at < ${n}::timestamptz",
     "q": "strpos(lower(body), lower(${n}::text)) > 0",
     "batch": "batch_id = ${n}::uuid",
+    "channel": "channel = ${n}::smallint",
 }
 FILTERS: Final = tuple(_FILTERS)
 

@@ -54,6 +54,17 @@ class Caller:
     key_id: UUID
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One channel of a plan that is tried in order; what is None is as in the message."""
+
+    channel: Channel
+    after_seconds: float | None = None  # when the next one begins; None: only if this one fails
+    body: str | None = None
+    sender: str | None = None
+    content: Content | None = None
+
+
 @dataclass(slots=True)
 class SendRequest:
     """One message that somebody wants sent; a door checked only its types and ranges."""
@@ -75,7 +86,7 @@ class SendRequest:
     origin: dict[str, Any] | None = None  # of a message that came over SMPP, see Message
     channel: Channel = Channel.SMS
     content: Content | None = None  # None: text alone
-    steps: tuple[dict[str, Any], ...] = ()  # channels to fall back to, see `fallback.py`
+    steps: tuple[Step, ...] = ()  # the whole plan, see `screen/plan.py`; (): its channel alone
 
 
 @dataclass(slots=True)
@@ -139,6 +150,7 @@ class Message:
     origin: dict[str, Any] | None = None
     channel: Channel = Channel.SMS
     content: Content | None = None  # None: text alone
-    steps: list[dict[str, Any]] | None = None  # channels still to fall back to
+    steps: list[dict[str, Any]] | None = None  # still to come, as `screen/plan.py` makes them
+    past_steps: list[dict[str, Any]] | None = None  # that ended, see `dispatch/fallback.py`
     explanation: int | None = None  # why this carrier: a row of `explanations`
     price_micros: int | None = None  # what the account is charged, in its currency; None: nothing

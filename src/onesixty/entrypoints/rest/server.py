@@ -64,6 +64,7 @@ def create_api(context: Context, *, only_health: bool = False) -> FastAPI:
                 openapi_version="3.1.0",
             )
             components = found.setdefault("components", {})
+            components.setdefault("schemas", {}).update(messages.schemas())
             components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
             found["security"] = [{"key": []}]
             api.openapi_schema = problem_pages.add_schemas(found)

@@ -4,8 +4,9 @@ from fastapi import APIRouter
 
 from onesixty.entrypoints.rest.messages import batches, endpoints
 from onesixty.entrypoints.rest.messages.endpoints import PATH, take
+from onesixty.entrypoints.rest.messages.send_body import schemas
 
-__all__ = ["PATH", "router", "take"]
+__all__ = ["PATH", "router", "schemas", "take"]
 
 router = APIRouter()
 # batches first: /v1/messages/batch is a path of its own

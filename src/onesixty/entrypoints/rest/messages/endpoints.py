@@ -7,6 +7,7 @@ from uuid import UUID
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from onesixty.carriers.content import CHANNELS
 from onesixty.carriers.contract import OutcomeKind, ReceiptState
 from onesixty.entrypoints.rest import answers
 from onesixty.entrypoints.rest.context import (
@@ -51,16 +52,24 @@ _MESSAGE_PROBLEMS: Final = (
     "not_encodable",
     "invalid_udh",
     "send_at_out_of_range",
+    "not_on_channel",
+    "url_not_allowed",
     "no_route",
 )
 SEND_PROBLEMS: Final = (
     *_MESSAGE_PROBLEMS,
-    "url_not_allowed",
     "idempotency_conflict",
     "body_too_large",
     "overloaded",
 )
 PATH: Final = "/v1/messages"
+_PREVIEWED: Final = frozenset(
+    {
+        name.alias or field
+        for field, name in Preview.model_fields.items()
+        if field not in ("object", "body_changed", "expires_at")
+    }
+)
 
 
 async def take(context: Context, authorization: str | None, key: str | None, raw: bytes) -> Answer:
@@ -119,13 +128,11 @@ def preview(context: Context, caller: Caller, wanted: Any) -> dict[str, Any]:
     if isinstance(decided, Refusal):
         raise refused(decided)
     shown = render.message(decided, context.keeper.book)
-    names = ("to", "from", "body", "encoding", "segments", "carrier", "route", "send_at")
     return {
         "object": "preview",
-        **{name: shown[name] for name in names},
+        **{name: value for name, value in shown.items() if name in _PREVIEWED},
         "body_changed": decided.body != wanted.body,
         "expires_at": render.timestamp(decided.expires_at),
-        **render.formed(decided.form),
     }
 
 
@@ -138,8 +145,10 @@ def preview(context: Context, caller: Caller, wanted: Any) -> dict[str, Any]:
 )
 async def preview_message(request: Request, caller: Reader) -> Response:
     """Encoding, segments, replaced characters, route and carrier; sends nothing."""
-    wanted = send_body.read_preview(await answers.read_body(request))
-    return answers.json(preview(context_of(request), caller, wanted))
+    context = context_of(request)
+    raw = await answers.read_body(request)
+    wanted = send_body.read_preview(raw, context.allow_private_urls)
+    return answers.json(preview(context, caller, wanted))
 
 
 @router.get(
@@ -155,6 +164,7 @@ async def list_messages(
     wanted: dict[str, Any] = filters.model_dump(exclude={"limit", "after"}, exclude_none=True)
     wanted["from"] = wanted.pop("sender", None)
     wanted["status"] = _statuses(filters.status)
+    wanted["channel"] = CHANNELS.index(filters.channel) if filters.channel else None
     wanted["direction"] = {"outbound": 0, "inbound": 1}.get(filters.direction or "")
     wanted["carrier"] = _carrier(context, filters.carrier)
     wanted["batch"] = _identifier("bat", filters.batch, "batch") if filters.batch else None

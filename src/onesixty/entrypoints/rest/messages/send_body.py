@@ -4,7 +4,7 @@ import base64
 import binascii
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 
 import orjson
 from pydantic import (
@@ -12,7 +12,6 @@ from pydantic import (
     AwareDatetime,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     TypeAdapter,
     ValidationError,
@@ -20,32 +19,33 @@ from pydantic import (
     model_validator,
 )
 
+from onesixty.carriers.content import Content
 from onesixty.entrypoints.rest.answers import field_errors
+from onesixty.entrypoints.rest.messages.beside import (
+    CHANNELLED,
+    ChannelFields,
+    Strict,
+    at_most,
+    channel_of,
+    content_of,
+    steps_of,
+)
 from onesixty.kit import http
 from onesixty.kit.problems import FieldError, Problem
 from onesixty.messages.screen import VALIDITY_MOST_SECONDS
-from onesixty.messages.types import Category, SendRequest
+from onesixty.messages.types import Category, Channel, SendRequest, Step
 from onesixty.sms.form import FLASH, SILENT, Form, for_ports
 
 BATCH_MOST: Final = 10_000
 METADATA_MOST_BYTES: Final = 4096
 _NO_JSON: Final = (b"NaN", b"Infinity")
+_REFERENCE: Final = "#/components/schemas/{model}"
 _NUL: Final = b"\\u0000"  # raw control characters are no JSON
 _CATEGORIES: Final = {category.name.lower(): category for category in Category}
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
-
-
-def _small(metadata: dict[str, Any]) -> dict[str, Any]:
-    try:
-        size = len(orjson.dumps(metadata))
-    except orjson.JSONEncodeError as error:  # depth, and numbers over 64 bits
-        raise ValueError(f"it cannot be kept: {error}") from None
-    if size > METADATA_MOST_BYTES:
-        raise ValueError(f"it is over {METADATA_MOST_BYTES} bytes of JSON")
-    return metadata
+def _small(metadata: dict[str, Any]) -> Any:
+    return at_most(metadata, METADATA_MOST_BYTES)
 
 
 def _from_base64(text: Any) -> Any:
@@ -76,14 +76,14 @@ Tag = Annotated[str, Field(min_length=1, max_length=64)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_small)]
 
 
-class Ports(_Strict):
+class Ports(Strict):
     """Application ports, 16 bits each."""
 
     source: int = Field(ge=0, le=65_535)
     destination: int = Field(ge=0, le=65_535, examples=[2948])
 
 
-class SharedFields(_Strict):
+class SharedFields(ChannelFields):
     """What all messages of a batch may have in common."""
 
     sender: str | None = Field(
@@ -91,10 +91,9 @@ class SharedFields(_Strict):
         alias="from",
         max_length=64,
         description="A number, short code or alphanumeric sender ID;"
-        " the account's default when left out.",
+        " the account's default when left out, on WhatsApp the carrier's own number.",
         examples=["ACME"],
     )
-    channel: Literal["auto", "sms"] = Field("auto", description="Only SMS for now.")
     category: Literal["emergency", "otp", "transactional", "marketing"] = Field(
         "transactional", description="What it is for; decides its priority."
     )
@@ -151,7 +150,7 @@ class SendBody(SharedFields):
     body: str | None = Field(
         None,
         max_length=40_000,
-        description="The text; needed unless there is `data`, or it is `silent`.",
+        description="The text; needed unless there is something else to send.",
         examples=["Your code is 481220."],
     )
     reference: str | None = Field(None, max_length=255, description="Your own id for it.")
@@ -167,7 +166,7 @@ class PreviewBody(SharedFields):
     body: str | None = Field(None, max_length=40_000, examples=["Your code is 481220."])
 
 
-class Recipient(_Strict):
+class Recipient(Strict):
     """One recipient of a batch with a shared text."""
 
     to: str = Field(max_length=64, examples=["+14155550123"])
@@ -202,8 +201,19 @@ class BatchBody(SharedFields):
         return self
 
 
+class _Beside(NamedTuple):
+    """What a message has beside its text."""
+
+    form: Form | None = None
+    channel: Channel = Channel.SMS
+    content: Content | None = None
+    steps: tuple[Step, ...] = ()
+
+
+_NOTHING: Final = _Beside()
 _PLAIN: Final = Form()
 _FORMED: Final = frozenset({"data", "udh", "ports", "flash", "message_class", "silent"})
+_ANYTHING: Final = _FORMED | CHANNELLED
 _SEND = TypeAdapter(SendBody)
 _PREVIEW = TypeAdapter(PreviewBody)
 _BATCH = TypeAdapter(BatchBody)
@@ -216,20 +226,31 @@ def read_send(raw: bytes, allow_private_urls: bool) -> tuple[SendRequest, bool]:
     body: SendBody = _read_one(_SEND, raw)
     if body.callback_url is not None:
         http.check_url(body.callback_url, allow_private=allow_private_urls, pointer="/callback_url")
-    form = _form(body, body.body)
-    return _request(body, body.to, body.body or "", body.reference, form), body.dry_run
+    beside = _beside(body, body.body, allow_private_urls)
+    return _request(body, body.to, body.body or "", body.reference, beside), body.dry_run
 
 
-def read_preview(raw: bytes) -> SendRequest:
+def read_preview(raw: bytes, allow_private_urls: bool) -> SendRequest:
     """A message to preview; raises Problem."""
     body: PreviewBody = _read_one(_PREVIEW, raw)
-    return _request(body, body.to, body.body or "", None, _form(body, body.body))
+    beside = _beside(body, body.body, allow_private_urls)
+    return _request(body, body.to, body.body or "", None, beside)
 
 
 def request_body(model: type[BaseModel]) -> dict[str, Any]:
     """The OpenAPI `requestBody` of a body that is read here, not by FastAPI."""
-    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema = model.model_json_schema(ref_template=_REFERENCE)
+    schema.pop("$defs", None)  # see `schemas`
     return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
+def schemas() -> dict[str, Any]:
+    """The OpenAPI schemas that the bodies of sends refer to, by name."""
+    models: tuple[type[BaseModel], ...] = (SendBody, PreviewBody, BatchBody)
+    found: dict[str, Any] = {}
+    for model in models:
+        found |= model.model_json_schema(ref_template=_REFERENCE).get("$defs", {})
+    return found
 
 
 def read_batch(raw: bytes, allow_private_urls: bool) -> list[SendRequest | Problem]:
@@ -246,26 +267,28 @@ def read_batch(raw: bytes, allow_private_urls: bool) -> list[SendRequest | Probl
     ):
         raise shared
 
-    form = _form(body, body.body) if body.recipients is not None else None
+    beside = _NOTHING
+    if body.recipients is not None:
+        beside = _beside(body, body.body, allow_private_urls)
 
     def read(entry: Any) -> SendRequest | Problem:
         if may_have_nul and (wrong := _nul(entry)):
             return wrong
         if body.recipients is not None:
-            return _recipient(body, body.body or "", form, entry)
+            return _recipient(body, body.body or "", beside, entry)
         return _message(entry, allow_private_urls)
 
     return [read(entry) for entry in body.recipients or body.messages or []]
 
 
 def _recipient(
-    shared: SharedFields, text: str, form: Form | None, entry: Any
+    shared: SharedFields, text: str, beside: _Beside, entry: Any
 ) -> SendRequest | Problem:
     try:
         one = _RECIPIENT.validate_python(entry)
     except ValidationError as error:
         return _problem(error)
-    return _request(shared, one.to, text, one.reference, form)
+    return _request(shared, one.to, text, one.reference, beside)
 
 
 def _message(entry: Any, allow_private_urls: bool) -> SendRequest | Problem:
@@ -275,16 +298,16 @@ def _message(entry: Any, allow_private_urls: bool) -> SendRequest | Problem:
             http.check_url(
                 one.callback_url, allow_private=allow_private_urls, pointer="/callback_url"
             )
-        form = _form(one, one.body)
+        beside = _beside(one, one.body, allow_private_urls)
     except ValidationError as error:
         return _problem(error)
     except Problem as error:
         return error
-    return _request(one, one.to, one.body or "", one.reference, form)
+    return _request(one, one.to, one.body or "", one.reference, beside)
 
 
 def _request(
-    shared: SharedFields, to: str, body: str, reference: str | None, form: Form | None
+    shared: SharedFields, to: str, body: str, reference: str | None, beside: _Beside
 ) -> SendRequest:
     send_at: datetime | None = shared.send_at
     return SendRequest(
@@ -301,14 +324,35 @@ def _request(
         metadata=shared.metadata,
         reference=reference,
         callback_url=shared.callback_url,
-        form=form,
+        form=beside.form,
+        channel=beside.channel,
+        content=beside.content,
+        steps=beside.steps,
     )
+
+
+def _beside(given: SharedFields, body: str | None, allow_private: bool) -> _Beside:
+    """What the message has beside its text; raises Problem for what contradicts itself."""
+    fields = given.model_fields_set
+    if body is not None and _ANYTHING.isdisjoint(fields):
+        return _NOTHING
+    channelled = not CHANNELLED.isdisjoint(fields)
+    form = None
+    if not _FORMED.isdisjoint(fields):
+        form = _form(given, body)
+    elif body is None and not channelled:
+        raise _wrong("/body", "missing", "give `body`, `data`, `media` or a `template`")
+    if not channelled:
+        return _Beside(form)
+    steps = steps_of(given, allow_private=allow_private)
+    if steps and form:
+        raise _wrong("/fallback", "contradiction", "binary and formed messages have no fallback")
+    content = content_of(given, "", allow_private=allow_private)
+    return _Beside(form, channel_of(given), content, steps)
 
 
 def _form(given: SharedFields, body: str | None) -> Form | None:
     """How the message goes out, None for plain text; raises Problem for what contradicts itself."""
-    if body is not None and _FORMED.isdisjoint(given.model_fields_set):
-        return None
     if body is None and given.data is None and not given.silent:
         raise _wrong("/body", "missing", "give `body`, or `data`")
     if body is not None and given.data is not None:

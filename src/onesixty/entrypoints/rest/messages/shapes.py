@@ -4,8 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from onesixty.carriers.content import CHANNELS
 from onesixty.entrypoints.rest import answers
-from onesixty.entrypoints.rest.messages import send_body
+from onesixty.entrypoints.rest.messages import beside, send_body
 from onesixty.messages import render
 
 
@@ -24,6 +25,28 @@ class MessageError(BaseModel):
     carrier_code: str | None = Field(description="In the carrier's own words")
 
 
+class MediaShown(BaseModel):
+    """A file that a message has."""
+
+    url: str
+    content_type: str | None = None
+    filename: str | None = None
+    octets: int | None = None
+
+
+class StepShown(BaseModel):
+    """One channel of the plan of a message."""
+
+    channel: str = Field(json_schema_extra={"enum": list(CHANNELS)})
+    state: str = Field(
+        description="`failed`, or `timed_out`: it is over; `current`: the message is at it;"
+        " `waiting`: it may come; `not_needed`: the message ended before it"
+    )
+    carrier: str | None = Field(None, description="Of a step that is over")
+    error: MessageError | None = Field(None, description="Of a step that is over")
+    ended_at: str | None = None
+
+
 class MessageShown(BaseModel):
     """A message, outbound or inbound."""
 
@@ -33,7 +56,7 @@ class MessageShown(BaseModel):
     object: str = Field(examples=["message"])
     status: str = Field(json_schema_extra=_one_of(render.STATUS_NAMES))
     direction: str = Field(json_schema_extra=_one_of(render.DIRECTION_NAMES))
-    channel: str = Field(examples=["sms"])
+    channel: str = Field(json_schema_extra={"enum": list(CHANNELS)})
     category: str = Field(json_schema_extra=_one_of(render.CATEGORY_NAMES))
     to: str
     sender: str | None = Field(alias="from")
@@ -43,7 +66,11 @@ class MessageShown(BaseModel):
     parts_sent: int = Field(description="Parts that the carrier took")
     carrier: str | None
     route: str | None
-    price: None = Field(None, description="Always null for now")
+    price: dict[str, str] | None = Field(
+        None,
+        description="What the account is charged; null where nothing is",
+        examples=[{"amount": "0.0325", "currency": "EUR"}],
+    )
     error: MessageError | None
     tags: list[str]
     metadata: dict[str, Any] | None
@@ -60,10 +87,21 @@ class MessageShown(BaseModel):
     sent_at: str | None
     delivered_at: str | None
     final_at: str | None
+    media: list[MediaShown] | None = Field(
+        None, description="This and what follows is only there where a message has it"
+    )
+    template: beside.TemplateBody | None = Field(None, description="It is the text of the message")
+    subject: str | None = Field(None, description="Of an MMS")
+    reply_to: str | None = Field(
+        None, description="The carrier's id of the message that this one answers"
+    )
+    interactive: dict[str, Any] | None = Field(None, description="In the JSON of the channel")
+    fallback: list[StepShown] | None = Field(
+        None, description="The plan of a message with several channels, in its order"
+    )
     data: str | None = Field(
         None,
-        description="Base64 of binary data, or of a received text that could not be read whole."
-        " This and what follows is only there where a message has it",
+        description="Base64 of binary data, or of a received text that could not be read whole",
     )
     udh: str | None = Field(None, description="User data header, in hexadecimal digits")
     ports: send_body.Ports | None = Field(None, description="Application ports that it names")
@@ -98,7 +136,16 @@ class Preview(BaseModel):
     route: str | None
     send_at: str | None
     expires_at: str
-    data: str | None = Field(None, description="This and what follows as in a message")
+    channel: str = Field(json_schema_extra={"enum": list(CHANNELS)})
+    fallback: list[StepShown] | None = Field(
+        None, description="This and what follows as in a message"
+    )
+    media: list[MediaShown] | None = None
+    template: beside.TemplateBody | None = None
+    subject: str | None = None
+    reply_to: str | None = None
+    interactive: dict[str, Any] | None = None
+    data: str | None = None
     udh: str | None = None
     ports: send_body.Ports | None = None
     message_class: int | None = None
@@ -163,6 +210,7 @@ class Filters(answers.Listing):
 
     status: str | None = Field(None, description="One status, or several with commas.")
     direction: Literal["outbound", "inbound"] | None = None
+    channel: Literal["sms", "mms", "whatsapp"] | None = None
     to: Word | None = None
     sender: Word | None = Field(None, alias="from")
     carrier: str | None = None

@@ -1,13 +1,11 @@
-"""The rules at acceptance: each step fills in messages or refuses them.
-
-Pure: no I/O, no clock, no chance of its own.
-"""
+"""Numbers and senders, the text of an SMS, times: what every message is asked for."""
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
-from onesixty.messages.types import Category, Encoding, Message, Refusal, SendRequest
+from onesixty.messages.screen import channels
+from onesixty.messages.types import Category, Channel, Encoding, Message, Refusal, SendRequest
 from onesixty.records.snapshot import Account
 from onesixty.smpp.data_coding import Alphabet as Coded
 from onesixty.smpp.data_coding import Unit, describe
@@ -57,8 +55,12 @@ def address(message: Message, request: SendRequest, account: Account) -> Refusal
     if isinstance(number, numbers.NumberError):
         return Refusal("invalid_number", number.message, "/to")
     message.recipient = number.e164
-    sender = request.sender or account.default_sender
+    sender = request.sender
+    if not sender and request.channel is not Channel.WHATSAPP:
+        sender = account.default_sender
     if not sender:
+        if request.channel is Channel.WHATSAPP:  # the carrier has a number of its own there
+            return number.country or None
         return Refusal(
             "sender_required", "give `from`, or set a default sender for the account", "/from"
         )
@@ -70,7 +72,14 @@ def address(message: Message, request: SendRequest, account: Account) -> Refusal
 
 
 def compose(message: Message, request: SendRequest) -> Refusal | None:
-    """Set body, encoding and the number of segments."""
+    """Set channel, body, encoding and the number of segments."""
+    if request.channel or request.content is not None:
+        refusal = channels.check(request)
+        if refusal is not None:
+            return refusal
+        message.channel = request.channel
+        if request.channel:
+            return channels.compose(message, request)
     if request.form is not None:
         return _compose_formed(message, request, request.form)
     body = request.body
