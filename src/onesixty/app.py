@@ -271,6 +271,7 @@ def _connect(app: App, wake_webhooks: Callable[[], None]) -> None:
     settler.look = app.reconciler.look = app.sweeper.look = dispatcher.look
     receiver.parked = app.reconciler.parked
     receiver.one_account = app.reconciler.one_account = app.lanes.one_account
+    app.inbound.one_account = app.lanes.one_account
     app.reconciler.wholes = app.lanes.wholes
     app.reconciler.rematched = receiver.learner.rematched
     receiver.reader_of = app.lanes.reader_of

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from on_file import OnFile
+from onesixty.carriers.content import Content, Media
 from onesixty.carriers.contract import Inbound
-from onesixty.messages import inbound
-from onesixty.messages.inbound import INBOX_MOST, PARTS_WAIT, REPEATS
+from onesixty.messages import inbound, render
+from onesixty.messages.inbound import IDS_KEPT, INBOX_MOST, PARTS_WAIT, REPEATS
 from onesixty.messages.types import Encoding as Shown
 from onesixty.sms.alphabet import Encoding
 from onesixty.sms.reassembly import GAP, Fragment
@@ -244,3 +245,82 @@ async def test_parts_that_come_to_two_processes(walk: Walk) -> None:
         walk.carrier.say(part(2, "<2>", total=2))
         await somebody_waits(tx)
     assert await bodies(walk) == ["<1><2>"]
+
+
+def told(walk: Walk, text: str, name: str, **more: Any) -> Inbound:
+    """A message as a carrier over HTTP tells it, with an id of its own."""
+    fragment = Fragment(Encoding.UCS2, text.encode("utf-16-be"))
+    given = {"fragment": fragment, "carrier_id": walk.carrier.number, **more}
+    return Inbound(
+        sender="+447700900999",
+        recipient="+447700900111",
+        received_at=walk.clock.now(),
+        acknowledge=walk.carrier.acknowledged.append,
+        carrier_message_id=name,
+        **given,
+    )
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_message_that_comes_once_more(walk: Walk, together: bool) -> None:
+    """The same id is stored once and acknowledged each time; other ids are other messages."""
+    messages = [told(walk, "one", "a"), told(walk, "one", "a"), told(walk, "one", "b")]
+    for each in [messages] if together else [[one] for one in messages]:
+        walk.inbound.put(each)
+        await walk.received()
+    assert await bodies(walk) == ["one", "one"]
+    assert walk.carrier.acknowledged == [True] * 3
+
+
+async def test_ids_hold_for_all_carriers_of_one_account(walk: Walk, on_file: OnFile) -> None:
+    """What came over one carrier of an account is known at the others, and nowhere else."""
+    twin, stranger = [await on_file.carrier(walk.account) for _ in range(2)]
+    await walk.keeper.refresh()
+    number = walk.carrier.number
+    walk.inbound.one_account = lambda: {number: [twin], twin: [number]}
+    walk.inbound.put([told(walk, "here", "a")])
+    walk.inbound.put([told(walk, f"over {n}", "a", carrier_id=n) for n in (twin, stranger)])
+    assert await bodies(walk) == ["here", f"over {stranger}"]
+
+
+async def test_repeated_parts_with_ids(walk: Walk) -> None:
+    """Parts under one id are told apart by their number, and remembered beyond the message."""
+    parts = [told(walk, "", "a", fragment=part(n, f"<{n}>", total=2)) for n in (1, 2)]
+    walk.inbound.put(parts)
+    assert await bodies(walk) == ["<1><2>"]
+    await walk.clock.advance(REPEATS.total_seconds() * 2)
+    await walk.inbound.sweep()
+    walk.inbound.put(parts)
+    assert await bodies(walk) == ["<1><2>"]
+    assert await walk.count("inbound_parts") == 0
+
+
+async def test_ids_are_forgotten(walk: Walk) -> None:
+    """After ten days an id says nothing any more, however long it is."""
+    walk.inbound.put([told(walk, "old", "a" * 5000)])
+    await walk.received()
+    await walk.inbound.sweep()
+    assert await walk.count("inbound_ids") == 1
+    await walk.clock.advance(IDS_KEPT.total_seconds() + 1)
+    await walk.inbound.sweep()
+    assert await walk.count("inbound_ids") == 0
+
+
+async def test_what_comes_beside_the_text(walk: Walk) -> None:
+    """Channel, content and what the carrier says of an opt-out are kept with the message."""
+    content = Content(media=(Media("https://cdn.example.com/1", "image/jpeg"),), profile="Ana")
+    walk.inbound.put(
+        [
+            told(walk, "look", "a", channel="whatsapp", content=content),
+            told(walk, "STOP", "b", opt_out="stop"),
+            told(walk, "plain", "c"),
+        ]
+    )
+    rows = {row["body"]: (row["channel"], row["content"]) for row in await inbox(walk)}
+    assert rows == {
+        "look": (2, content.to_json()),
+        "STOP": (0, {"opt_out": "stop"}),
+        "plain": (0, None),
+    }
+    shown = render.message((await inbox(walk))[1], walk.keeper.book)
+    assert (shown["channel"], shown["opt_out"]) == ("sms", "stop")

@@ -50,6 +50,7 @@ LARGE = (
     "webhook_queue",
     "doubts",
     "inbound_parts",
+    "inbound_ids",
 )
 PLANNED = {
     "ends.LIKE": ends.LIKE,
@@ -60,6 +61,8 @@ PLANNED = {
     "inbound.COMPLETE": inbound.COMPLETE,
     "inbound.FIND": inbound.FIND,
     "inbound.FORGET": inbound.FORGET,
+    "inbound.FORGET_IDS": inbound.FORGET_IDS,
+    "inbound.KNOW": inbound.KNOW,
     "inbound.MARK": inbound.MARK,
     "outbox.CLAIM": outbox.CLAIM,
     "outbox.SETTLE": outbox.SETTLE,

@@ -23,6 +23,17 @@ receipts = Counter(
 inbound = Counter(
     "onesixty_inbound", "Messages received from carriers", ["carrier"], registry=REGISTRY
 )
+inbound_repeated = Counter(
+    "onesixty_inbound_repeated",
+    "Messages that carriers told once more, and that were stored already",
+    registry=REGISTRY,
+)
+callbacks = Counter(
+    "onesixty_callbacks",
+    "Calls of carriers to their callback URLs",
+    ["carrier", "result"],
+    registry=REGISTRY,
+)
 deliveries = Counter(
     "onesixty_webhook_deliveries", "Webhook attempts", ["result"], registry=REGISTRY
 )

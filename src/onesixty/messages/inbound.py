@@ -3,9 +3,12 @@
 They are stored before they are acknowledged to the carrier. Parts are rows, so they may come in any
 order, over any session, to any process, across restarts. When some do not come in time the message
 is shown without them; those that come after all complete it, and it is told of again.
+
+Where the carrier gives a message an id, it is remembered: the same id is stored once.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -13,6 +16,7 @@ from uuid import UUID
 
 import structlog
 
+from onesixty.carriers.content import CHANNELS, SMS
 from onesixty.carriers.contract import Inbound
 from onesixty.kit import ids, metrics
 from onesixty.kit.clock import Clock
@@ -34,6 +38,9 @@ INBOX_MOST: Final = 20_000
 PARTS_WAIT: Final = timedelta(hours=24)  # since the last part; then the message is shown with gaps
 REPEATS: Final = timedelta(minutes=10)  # how long parts of whole messages may come once more
 SWEEP_MOST: Final = 500  # long messages in one transaction
+IDS_KEPT: Final = timedelta(days=10)  # longer than any carrier repeats a call
+IDS_SWEPT_MOST: Final = 5000  # in one statement
+_ID_MOST: Final = 255  # characters; of longer ids the hash is kept
 _LOCK: Final = 0x0160_0163  # advisory
 _ENCODINGS: Final = {
     Alphabet.GSM7: Encoding.GSM7,
@@ -80,6 +87,19 @@ GROUP BY {_NAMES} HAVING max(received_at) < CASE
     WHEN count(*) = total THEN $2::timestamptz ELSE $3::timestamptz END
 LIMIT {SWEEP_MOST}
 """
+KNOW: Final = """
+INSERT INTO inbound_ids (carrier_id, id, at)
+SELECT n.carrier_id, n.id, $3 FROM unnest($1::int[], $2::text[]) AS n(carrier_id, id)
+ON CONFLICT DO NOTHING RETURNING carrier_id, id
+"""
+FORGET_IDS: Final = f"""
+WITH gone AS (
+    DELETE FROM inbound_ids WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM inbound_ids WHERE at < $1 ORDER BY at LIMIT {IDS_SWEPT_MOST}))
+    RETURNING 1
+)
+SELECT count(*) FROM gone
+"""
 _TOLD = f"""
 recorded AS (
     INSERT INTO events (account_id, id, type, sequence, message_id, at)
@@ -91,19 +111,19 @@ _NEWS = """
 news AS (
     SELECT * FROM unnest($1::int[], $2::uuid[], $3::uuid[], $4::smallint[], $5::smallint[],
         $6::int[], $7::text[], $8::text[], $9::text[], $10::text[], $11::jsonb[],
-        $12::timestamptz[], $13::int[])
+        $12::timestamptz[], $13::int[], $14::smallint[], $15::jsonb[])
     AS news(account_id, id, event_id, encoding, segments, carrier_id, sender, recipient, body,
-        error_code, form, at, esme)
+        error_code, form, at, esme, channel, content)
 )"""
 _ERROR_DETAIL = "CASE WHEN news.error_code IS NOT NULL THEN 'some parts never came' END"
 INSERT: Final = f"""
 WITH {_NEWS}, stored AS (
     INSERT INTO messages (account_id, id, status, direction, category, encoding, segments,
-        parts_sent, carrier_id, sender, recipient, body, error_code, error_detail, form,
-        created_at, final_at)
+        parts_sent, carrier_id, sender, recipient, body, error_code, error_detail, form, channel,
+        content, created_at, final_at)
     SELECT account_id, id, {Status.RECEIVED}, {Direction.INBOUND}, {Category.TRANSACTIONAL},
         encoding, segments, segments, carrier_id, sender, recipient, body, error_code,
-        {_ERROR_DETAIL}, form, at, at
+        {_ERROR_DETAIL}, form, channel, content, at, at
     FROM news
 ), noted AS (
     SELECT account_id, event_id, {Status.RECEIVED} AS type, 1 AS sequence, id, false AS callback,
@@ -130,6 +150,8 @@ class _Part(NamedTuple):
     fragment: Fragment
     form: Form | None
     received_at: datetime
+    channel: int = 0
+    content: dict[str, Any] | None = None  # as it is stored
 
 
 @dataclass(slots=True)
@@ -170,6 +192,7 @@ class InboundReceiver:
         self._parts_wait = parts_wait
         self._esmes, self._numbers = keeper.book.esmes, EsmeNumbers(keeper.book.esmes.values())
         self.wake_webhooks: Callable[[], None] = lambda: None
+        self.one_account: Callable[[], Mapping[int, Sequence[int]]] = dict
         self.gatherer: Gatherer[Inbound] = Gatherer(
             "inbound", self._write, clock, batch_max=BATCH_MOST, inbox_max=INBOX_MOST
         )
@@ -186,13 +209,16 @@ class InboundReceiver:
                 inbound.acknowledge(False)
 
     async def sweep(self) -> None:
-        """Show messages whose missing parts are no longer waited for, and forget old parts."""
+        """Show messages whose missing parts are no longer waited for; forget old parts and ids."""
         found = SWEEP_MOST
         while found == SWEEP_MOST:
             async with self._database.write() as tx:
                 found, hooked = await self._sweep(tx, self._clock.now())
             if hooked:
                 self.wake_webhooks()
+        found = IDS_SWEPT_MOST
+        while found == IDS_SWEPT_MOST:
+            ((found,),) = await self._database.fetch(FORGET_IDS, self._clock.now() - IDS_KEPT)
 
     async def _sweep(self, tx: Connection, now: datetime) -> tuple[int, int]:
         """How many long messages were looked at, and how many outbox rows written."""
@@ -211,22 +237,45 @@ class InboundReceiver:
 
     async def _write(self, inbounds: list[Inbound]) -> None:
         now = self._clock.now()
-        parts = [one for one in inbounds if one.fragment.total > 1]
-        rows = [
-            self._row((one.carrier_id, one.sender, one.recipient), ids.uuid7(), [_part(one)], now)
-            for one in inbounds
-            if one.fragment.total == 1
-        ]
         async with self._database.write() as tx:
+            fresh = inbounds
+            if any(one.carrier_message_id for one in inbounds):
+                fresh = await self._fresh(tx, inbounds, now)
+            rows = [
+                self._row(
+                    (one.carrier_id, one.sender, one.recipient), ids.uuid7(), [_part(one)], now
+                )
+                for one in fresh
+                if one.fragment.total == 1
+            ]
             hooked = await _tell(tx, INSERT, rows)
+            parts = [one for one in fresh if one.fragment.total > 1]
             if parts:
                 hooked += await self._join(tx, parts, now)
         for one in inbounds:
             one.acknowledge(True)
             metrics.inbound.labels(str(one.carrier_id)).inc()
-        _log.info("inbound.stored", messages=len(rows), parts=len(parts))
+        repeats = len(inbounds) - len(fresh)
+        metrics.inbound_repeated.inc(repeats)
+        _log.info("inbound.stored", messages=len(rows), parts=len(parts), repeats=repeats)
         if hooked:
             self.wake_webhooks()
+
+    async def _fresh(
+        self, tx: Connection, inbounds: Sequence[Inbound], now: datetime
+    ) -> list[Inbound]:
+        """Those that did not come before, by the ids that their carrier gave them."""
+        one_account = self.one_account()
+        firsts: dict[tuple[int, str], Inbound] = {}
+        for one in inbounds:
+            if one.carrier_message_id:
+                # The calls of one account may come to any of its carriers.
+                others = one_account.get(one.carrier_id, ())
+                firsts.setdefault((min((one.carrier_id, *others)), _id(one)), one)
+        # In one order: two processes that write the same ids wait for each other otherwise.
+        rows = await tx.fetch(KNOW, *zip(*sorted(firsts), strict=True), now)
+        fresh = {id(firsts[row["carrier_id"], row["id"]]) for row in rows}
+        return [one for one in inbounds if not one.carrier_message_id or id(one) in fresh]
 
     async def _join(self, tx: Connection, parts: Sequence[Inbound], now: datetime) -> int:
         """Store parts and show what they make whole; how many outbox rows were written."""
@@ -283,7 +332,7 @@ class InboundReceiver:
             int(_ENCODINGS.get(first.encoding, Encoding.UCS2)), first.total, *between,
             assembled.text.replace("\0", ""), "parts_missing" if assembled.missing else None,
             form.to_json() if form else None, now,
-            self._esme(carrier.account_id, between[2]),
+            self._esme(carrier.account_id, between[2]), parts[0].channel, parts[0].content,
         )  # fmt: skip
 
     def _esme(self, account_id: int, recipient: str) -> int | None:
@@ -322,17 +371,36 @@ def _key(one: Inbound) -> _Key:
     )  # fmt: skip
 
 
+def _between(one: Inbound) -> tuple[int, str, str]:
+    return one.carrier_id, one.sender, one.recipient
+
+
 def _part(one: Inbound) -> _Part:
-    return _Part(one.fragment, one.form, one.received_at)
+    if one.content is None and not one.opt_out and one.channel == SMS:
+        return _Part(one.fragment, one.form, one.received_at)
+    content = one.content.to_json() if one.content else {}
+    if one.opt_out:
+        content["opt_out"] = one.opt_out
+    channel = CHANNELS.index(one.channel)
+    return _Part(one.fragment, one.form, one.received_at, channel, content or None)
+
+
+def _id(one: Inbound) -> str:
+    """What an inbound message, or a part, is remembered by."""
+    text, part = one.carrier_message_id, one.fragment
+    if part.total > 1:
+        text = f"{text} {part.sequence}/{part.total}"
+    return text if len(text) <= _ID_MOST else hashlib.sha256(text.encode()).hexdigest()
 
 
 def _fresh_rows(group: _Group) -> list[tuple[Any, ...]]:
     rows = []
     for number in group.fresh:
-        f, form, received_at = group.parts[number]
+        part = group.parts[number]
+        f, form = part.fragment, part.form
         rows.append(
             (
-                *group.key, number, f.locking, f.single, f.octets, received_at,
+                *group.key, number, f.locking, f.single, f.octets, part.received_at,
                 form.to_json() if form else None, group.message_id,
             )
         )  # fmt: skip
@@ -360,7 +428,7 @@ async def _find(tx: Connection, keys: Sequence[tuple[Any, ...]]) -> list[_Group]
 async def _tell(tx: Connection, statement: str, rows: Iterable[tuple[Any, ...] | None]) -> int:
     """Write messages with their events; how many outbox rows that made."""
     known = [row for row in rows if row is not None]
-    hooked: int = await tx.fetchval(statement, *columns(known, 13)) if known else 0
+    hooked: int = await tx.fetchval(statement, *columns(known, 15)) if known else 0
     return hooked
 
 
