@@ -1,0 +1,180 @@
+"""Azure Communication Services: text messages."""
+
+import hashlib
+import hmac
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from functools import partial
+from typing import Any, Final
+from urllib.parse import urlsplit
+from uuid import UUID, uuid5
+
+import orjson
+
+from onesixty.carriers.clouds.azure_events import AzureCalls
+from onesixty.carriers.clouds.texts import text_of
+from onesixty.carriers.contract import CarrierConfig, CarrierSpec, SettingField, Submission
+from onesixty.carriers.http.carrier import HttpCarrier
+from onesixty.carriers.http.dialect import (
+    Answer,
+    Ask,
+    Request,
+    Verdict,
+    accepted,
+    by_status,
+    config,
+    recipient,
+    unknown,
+)
+from onesixty.carriers.http.settings import FIELDS
+from onesixty.kit import ids
+
+_API_VERSION: Final = "2021-03-07"
+_CHARACTERS_MOST: Final = 2048
+_REPEATS: Final = UUID("6f1c2f0e-0d0c-5a0e-9c52-0a1d2c7d160a")  # the space of our repeatability ids
+_REMEMBERED: Final = timedelta(hours=1)
+
+
+class AzureDialect:
+    """`POST /sms` for one recipient, signed with the resource's access key."""
+
+    def __init__(self, config: CarrierConfig, ask: Ask) -> None:
+        self._url = f"{config.settings['base_url'].rstrip('/')}/sms?api-version={_API_VERSION}"
+        self._key = key_of(config.settings["access_key"])
+        self._sender: str | None = config.settings.get("sender")
+        self._clock, self._ask = config.clock, ask
+
+    async def request(self, one: Submission) -> Request:
+        """Send it. Raises ValueError for what is not plain text, and without a sender."""
+        sender = one.sender or self._sender
+        if not sender:
+            raise ValueError("Azure needs a sender: give one, or set that of the carrier")
+        fields = {
+            "from": sender,
+            "smsRecipients": [
+                {
+                    "to": one.recipient,
+                    "repeatabilityRequestId": str(uuid5(_REPEATS, one.message_id.hex)),
+                    "repeatabilityFirstSent": _date(_first_sent(one, self._clock.now())),
+                }
+            ],
+            "message": text_of(one, _CHARACTERS_MOST),
+            "smsSendOptions": {"enableDeliveryReport": True, "tag": one.message_id.hex},
+        }
+        return self._signed(fields)
+
+    def read(self, one: Submission, answer: Answer) -> Verdict:
+        """A 202 says nothing yet: the result of the recipient is inside."""
+        given = answer.json()
+        body: dict[str, Any] = given if isinstance(given, dict) else {}
+        results = body.get("value")
+        if answer.status in (200, 202):
+            first = results[0] if isinstance(results, list) and results else None
+            return self._result(first if isinstance(first, dict) else {}, answer)
+        code, detail = _error(body)
+        verdict = by_status(answer, clock=self._clock, is_theirs=bool(code), detail=detail)
+        return replace(verdict, code=code or verdict.code)
+
+    async def check(self) -> str | None:
+        """Ask to send to nobody: the key is looked at before the list that lacks."""
+        answer = await self._ask(self._signed({"from": "", "smsRecipients": [], "message": ""}))
+        given = answer.json()
+        code, detail = _error(given if isinstance(given, dict) else {})
+        return None if answer.status == 400 and code else detail or f"HTTP {answer.status}"
+
+    def _result(self, result: Mapping[str, Any], answer: Answer) -> Verdict:
+        status, identifier = result.get("httpStatusCode"), result.get("messageId")
+        if result.get("successful") is True and isinstance(identifier, str) and identifier:
+            return accepted(identifier)
+        if not isinstance(status, int) or status < 400:
+            return unknown(str(answer.status), "the answer does not tell what became of it")
+        words = str(result.get("errorMessage") or f"status {status}")
+        if status == 400:
+            # Of sender and recipient alike; the words begin what they name with a capital.
+            about_sender = re.search(r"\bFrom\b|[Ss]ender", words)
+            return (config if about_sender else recipient)(str(status), words)
+        item = replace(answer, status=status)
+        return by_status(item, clock=self._clock, is_theirs=True, detail=words)
+
+    def _signed(self, fields: Mapping[str, Any]) -> Request:
+        body = orjson.dumps(fields)
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        headers |= signature("POST", self._url, body, _date(self._clock.now()), self._key)
+        return Request("POST", self._url, headers, body)
+
+
+def key_of(text: str) -> bytes:
+    """The octets of an access key. Raises ValueError."""
+    try:
+        return b64decode(text, validate=True)
+    except ValueError:
+        raise ValueError(
+            "access_key is not base64: take the key, not the connection string"
+        ) from None
+
+
+def signature(method: str, url: str, body: bytes, date: str, key: bytes) -> dict[str, str]:
+    """The headers that let a request in."""
+    parts = urlsplit(url)
+    target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    digest = b64encode(hashlib.sha256(body).digest()).decode()
+    text = f"{method}\n{target}\n{date};{parts.netloc};{digest}"
+    signed = b64encode(hmac.digest(key, text.encode(), "sha256")).decode()
+    return {
+        "x-ms-date": date,
+        "x-ms-content-sha256": digest,
+        "Authorization": "HMAC-SHA256 SignedHeaders=x-ms-date;host;x-ms-content-sha256"
+        f"&Signature={signed}",
+    }
+
+
+def _first_sent(one: Submission, now: datetime) -> datetime:
+    """The same for every try of a message, but never long past: it may have been scheduled.
+
+    Azure knows a repeat by id and date together, and need not remember either for long.
+    """
+    taken = ids.time_of(one.message_id)
+    if now - taken <= _REMEMBERED:
+        return min(taken, now)
+    return now.replace(hour=now.hour // 6 * 6, minute=0, second=0, microsecond=0)
+
+
+def _date(moment: datetime) -> str:
+    return format_datetime(moment.astimezone(UTC), usegmt=True)
+
+
+def _error(body: Mapping[str, Any]) -> tuple[str, str]:
+    """Code and words of an error; empty where it is not of Azure's shape."""
+    error = body.get("error")
+    if not isinstance(error, dict):
+        return "", ""
+    code = str(error.get("code") or "error")
+    return code, str(error.get("message") or code)
+
+
+SPEC: Final = CarrierSpec(
+    kind="azure",
+    title="Azure Communication Services SMS",
+    fields=(
+        SettingField("base_url", "text",
+                     "Endpoint of the resource, such as https://acme.communication.azure.com",
+                     required=True, at_most=500),
+        SettingField("access_key", "secret", "Access key of the resource", required=True,
+                     at_most=512),
+        SettingField("sender", "text", "Number or name for messages without a sender", at_most=32),
+        SettingField("topic", "text",
+                     "Id of the resource, /subscriptions/...; events of other resources are"
+                     " refused", at_most=500),
+        *FIELDS,
+    ),
+    build=lambda config: HttpCarrier(config, partial(AzureDialect, config)),
+    receives=("receipts", "inbound"),
+    account=("base_url",),
+    calls=AzureCalls,
+    callbacks={"events": "webhook of an Event Grid subscription, for reports and inbound messages"},
+    guide="azure",
+)  # fmt: skip
