@@ -4,11 +4,22 @@ from typing import Final
 
 from onesixty.carriers import loopback
 from onesixty.carriers.aggregators import sinch, telnyx, twilio
+from onesixty.carriers.clouds import aws_sms, aws_sns, azure
 from onesixty.carriers.contract import CarrierSpec
 from onesixty.carriers.smpp import carrier as smpp
 
 SPECS: Final[dict[str, CarrierSpec]] = {
-    spec.kind: spec for spec in (smpp.SPEC, loopback.SPEC, sinch.SPEC, telnyx.SPEC, twilio.SPEC)
+    spec.kind: spec
+    for spec in (
+        smpp.SPEC,
+        loopback.SPEC,
+        sinch.SPEC,
+        telnyx.SPEC,
+        twilio.SPEC,
+        aws_sms.SPEC,
+        aws_sns.SPEC,
+        azure.SPEC,
+    )
 }
 
 
