@@ -20,8 +20,8 @@ from onesixty.carriers.contract import (
 )
 from onesixty.carriers.http.dialect import Answer, CannotSendError
 from onesixty.kit.clock import ManualClock
+from onesixty.simulator.http.aggregators.sinch import SinchFarSide
 from onesixty.simulator.http.far_side import Refusal, Submitted
-from onesixty.simulator.http.sinch import SinchFarSide
 from onesixty.simulator.numbers import State
 from onesixty.sms import udh
 from onesixty.sms.alphabet import Encoding

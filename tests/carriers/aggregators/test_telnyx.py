@@ -20,8 +20,8 @@ from onesixty.carriers.contract import (
 from onesixty.carriers.http.dialect import Answer, content, recipient, throttled, transient, unknown
 from onesixty.carriers.http.dialect import config as wrong_config
 from onesixty.kit.clock import ManualClock
+from onesixty.simulator.http.aggregators.telnyx import TelnyxFarSide
 from onesixty.simulator.http.far_side import CallbackRequest, Refusal, Submitted
-from onesixty.simulator.http.telnyx import TelnyxFarSide
 from onesixty.simulator.numbers import State
 from onesixty.sms.form import Form
 

@@ -15,13 +15,13 @@ from onesixty.carriers.aggregators.sinch import SPEC, SinchDialect
 from onesixty.carriers.content import Content, Media
 from onesixty.carriers.http.client import Client
 from onesixty.kit.clock import SystemClock
+from onesixty.simulator.http.aggregators.sinch import SinchFarSide
 from onesixty.simulator.http.far_side import Refusal, Submitted
-from onesixty.simulator.http.sinch import SinchFarSide
 from onesixty.simulator.numbers import State
 from onesixty.sms import udh
 from onesixty.sms.form import Form
 
-from .desk import Desk, listening
+from ..desk import Desk, listening
 
 SETTINGS = SinchFarSide.credentials
 

@@ -12,11 +12,11 @@ from onesixty.carriers.aggregators.telnyx import SPEC, TelnyxDialect
 from onesixty.carriers.content import Content, Media
 from onesixty.carriers.http.client import Client
 from onesixty.kit.clock import SystemClock
+from onesixty.simulator.http.aggregators.telnyx import TelnyxFarSide
 from onesixty.simulator.http.far_side import Refusal, Submitted
-from onesixty.simulator.http.telnyx import TelnyxFarSide
 from onesixty.simulator.numbers import State
 
-from .desk import Desk, listening
+from ..desk import Desk, listening
 
 SETTINGS = TelnyxFarSide.credentials
 SHARED: dict[str, Any] = {
