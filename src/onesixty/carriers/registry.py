@@ -7,6 +7,7 @@ from onesixty.carriers.aggregators import sinch, telnyx, twilio
 from onesixty.carriers.clouds import aws_sms, aws_sns, azure
 from onesixty.carriers.contract import CarrierSpec
 from onesixty.carriers.smpp import carrier as smpp
+from onesixty.carriers.whatsapp import carrier as whatsapp
 
 SPECS: Final[dict[str, CarrierSpec]] = {
     spec.kind: spec
