@@ -234,6 +234,31 @@ _TABLE = (
         0x0B,
     ),
     Kind(
+        "no_price",
+        422,
+        "There is no price for it",
+        "Add a row for this destination and channel to the price list of the account,"
+        " or the rate of its currency.",
+        21408,
+        0x0B,
+    ),
+    Kind(
+        "insufficient_balance",
+        402,
+        "The balance does not suffice",
+        "Top the account up; what is held for messages that fail comes back by itself.",
+        20402,
+        0x45,
+    ),
+    Kind(
+        "spend_cap_reached",
+        402,
+        "A cap on spending is reached",
+        "Wait for the next day or month, or raise the cap that `detail` names.",
+        20402,
+        0x45,
+    ),
+    Kind(
         "send_at_out_of_range",
         422,
         "The time to send is out of range",

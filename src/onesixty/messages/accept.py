@@ -1,9 +1,9 @@
 """Accept: decide everything about messages, make them durable, answer. Nothing is decided later.
 
-`address -> compose -> time -> route -> store`. A bad request becomes a Refusal and never harms its
-neighbours. The answer is given after the commit. Messages whose lane has room are stored as leased
-to this process and handed to the lane in memory; the others wait in the queue, from which the lane
-claims them.
+`address -> compose -> time -> route -> price -> store`. A bad request becomes a Refusal and never
+harms its neighbours. The answer is given after the commit. Messages whose lane has room are stored
+as leased to this process and handed to the lane in memory; the others wait in the queue, from which
+the lane claims them.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from onesixty.kit.clock import Clock
 from onesixty.kit.loops import Full, Gatherer
 from onesixty.kit.problems import Problem
 from onesixty.kit.secrets import Sealer
-from onesixty.messages import screen, store
+from onesixty.messages import pricing, screen, store
 from onesixty.messages.handover import Handover, Storing
 from onesixty.messages.states import Status
 from onesixty.messages.types import Caller, Direction, Message, Refusal, SendRequest
@@ -95,7 +95,11 @@ class Acceptor:
         result = await begun
         if isinstance(result, Problem):
             raise result
-        return result if isinstance(result, idempotency.Answer) else result[0]
+        if isinstance(result, idempotency.Answer):
+            return result
+        if isinstance(refusal := result[0], Refusal):  # nothing could be held for it
+            metrics.refused.labels(refusal.code).inc()
+        return result[0]
 
     def begin(
         self,
@@ -107,7 +111,8 @@ class Acceptor:
         """Decide about one message now, have it stored soon: the future is done after its commit.
 
         For doors that take many at once without a task for each; without a claim its result is a
-        list of one Message. Raises Problem `overloaded`. Refusals are the caller's to count.
+        list of one Message or Refusal. Raises Problem `overloaded`. Refusals are the caller's to
+        count.
         """
         began = self._clock.monotonic()
         decided = decide(self._keeper.book, request, caller, self._clock.now(), self._pick(caller))
@@ -161,15 +166,20 @@ class Acceptor:
             if number % 500 == 499:
                 await asyncio.sleep(0)  # a large batch does not hold up the others' codes
         good = [one for one in decided if isinstance(one, Message)]
-        for refusal in decided:
-            if isinstance(refusal, Refusal):
-                metrics.refused.labels(refusal.code).inc()
         with Storing(self._handover, good) as storing:
             async with self._database.write() as tx:
                 kept = await self._take(tx, claim)
                 if kept is not None:
                     storing.undo()
                     return kept
+                if pricing.is_billed(book.billing, good):
+                    denied = await pricing.hold(tx, good, now)
+                    decided = [
+                        denied.get(one.id, one) if isinstance(one, Message) else one
+                        for one in decided
+                    ]
+                    good = [one for one in good if one.id not in denied]
+                    storing.keep_only(good)
                 for start in range(0, len(good), CHUNK):
                     await storing.insert(tx, good[start : start + CHUNK])
                 refused = len(decided) - len(good)
@@ -179,6 +189,9 @@ class Acceptor:
                 if claim and encode:
                     await idempotency.keep(tx, self._sealer, [(claim, encode(decided))])
         storing.hand_over()
+        for refusal in decided:
+            if isinstance(refusal, Refusal):
+                metrics.refused.labels(refusal.code).inc()
         return decided
 
     def preview(self, request: SendRequest, caller: Caller) -> Message | Refusal:
@@ -226,6 +239,8 @@ class Acceptor:
         with Storing(self._handover, [entry.message for entry in entries]) as storing:
             if any(entry.claim for entry in entries):
                 entries = await self._write_claimed(entries, storing)
+            elif pricing.is_billed(self._keeper.book.billing, (one.message for one in entries)):
+                entries = await self._write_billed(entries, storing)
             elif entries:
                 await storing.insert_alone(self._database)
         storing.hand_over()
@@ -233,6 +248,23 @@ class Acceptor:
             _answer(entry, [entry.message])
         if entries:
             metrics.accept_seconds.observe(self._clock.monotonic() - entries[0].began)
+
+    async def _write_billed(self, entries: list[_Entry], storing: Storing) -> list[_Entry]:
+        """Store those whose price can be held, and give them; answer the others."""
+        async with self._database.write() as tx:
+            refused = await self._hold(tx, entries)
+            stored = [entry for entry in entries if entry.message.id not in refused]
+            storing.keep_only([entry.message for entry in stored])
+            await storing.insert(tx, [entry.message for entry in stored])
+        for entry in entries:
+            if entry.message.id in refused:
+                _answer(entry, [refused[entry.message.id]])
+        return stored
+
+    async def _hold(self, tx: Connection, entries: list[_Entry]) -> dict[UUID, Refusal]:
+        if not pricing.is_billed(self._keeper.book.billing, (one.message for one in entries)):
+            return {}
+        return await pricing.hold(tx, [one.message for one in entries], self._clock.now())
 
     def _give_up(self, entries: list[_Entry], error: Exception) -> None:
         # Nothing was stored. Each caller is told so; there is no retry behind its back.
@@ -258,6 +290,17 @@ class Acceptor:
             ]
             others = {id(entry) for entry, _ in (*answers, *repeats)}
             stored = [entry for entry in entries if id(entry) not in others]
+            refused = await self._hold(tx, stored)
+            denied = [
+                (entry, refused[entry.message.id])
+                for entry in stored
+                if entry.message.id in refused
+            ]
+            answers += [(entry, [refusal]) for entry, refusal in denied]
+            freed = {entry.claim.name: refusal for entry, refusal in denied if entry.claim}
+            answers += [(entry, [freed[one.name]]) for entry, one in repeats if one.name in freed]
+            repeats = [one for one in repeats if one[1].name not in freed]
+            stored = [entry for entry in stored if entry.message.id not in refused]
             storing.keep_only([entry.message for entry in stored])
             await storing.insert(tx, [entry.message for entry in stored])
             encoded = [
@@ -265,6 +308,7 @@ class Acceptor:
                 for entry in stored
                 if entry.claim and entry.encode
             ]
+            encoded += [(entry.claim, None) for entry, _ in denied if entry.claim]
             await idempotency.keep(tx, self._sealer, encoded)
             if repeats:
                 found = await idempotency.look(tx, self._sealer, [claim for _, claim in repeats])
@@ -298,6 +342,7 @@ def decide(
             return Refusal(one.code, f"{where}: {one.detail}", where + (one.pointer or ""))
         decided.append(one)
     message, *later = decided
+    pricing.cover(message, later)
     message.steps = [
         screen.to_json(one, before.after_seconds)
         for one, before in zip(later, request.steps, strict=False)
@@ -331,7 +376,10 @@ def _decide(
     refusal = screen.compose(message, request) or screen.time(message, request, now)
     if refusal:
         return refusal
-    return _route(book, message, country, pick)
+    routed = _route(book, message, country, pick)
+    if isinstance(routed, Refusal) or not book.billing.payers:
+        return routed
+    return pricing.price(book, routed, caller.key_id, country)
 
 
 def _route(book: Snapshot, message: Message, country: str | None, pick: Pick) -> Message | Refusal:

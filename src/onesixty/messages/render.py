@@ -134,8 +134,9 @@ def price(micros: int | None, account_id: int, book: Snapshot) -> dict[str, str]
 
 
 def currency_of(account_id: int, book: Snapshot) -> str:
-    """The currency that an account pays in."""
-    return book.accounts[account_id].currency
+    """The currency that an account pays in, or whoever pays for it."""
+    payer = book.billing.payers.get(account_id)
+    return payer.currency if payer else book.accounts[account_id].currency
 
 
 def formed(form: Form | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from onesixty.carriers.content import Content
 from onesixty.messages.states import Status
+from onesixty.records.billing.book import Hold
 from onesixty.sms.form import Form
 
 
@@ -154,3 +155,4 @@ class Message:
     past_steps: list[dict[str, Any]] | None = None  # that ended, see `dispatch/fallback.py`
     explanation: int | None = None  # why this carrier: a row of `explanations`
     price_micros: int | None = None  # what the account is charged, in its currency; None: nothing
+    hold: Hold | None = None  # of the price; only while it is accepted

@@ -23,6 +23,8 @@ TYPES: Final[dict[int, str]] = {
     43: "carrier.degraded",
     44: "carrier.suspected",
     45: "carrier.recovered",
+    50: "balance.low",
+    51: "spend.cap_reached",
     60: "webhook.test",
 }
 NUMBERS: Final = {name: number for number, name in TYPES.items()}
@@ -48,6 +50,8 @@ ABOUT: Final[dict[str, str]] = {
     "carrier.degraded": "A carrier delivers worse to a country than another; routes avoid it.",
     "carrier.suspected": "Receipts of a carrier for a country are too good to be true.",
     "carrier.recovered": "A carrier delivers well again to a country.",
+    "balance.low": "Less than its threshold is left of the balance of the account.",
+    "spend.cap_reached": "The account has spent 50, 80 or 100 % of a cap.",
     "webhook.test": "Sent by the test call of an endpoint.",
 }
 

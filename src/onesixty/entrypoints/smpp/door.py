@@ -235,7 +235,11 @@ class Door:
         if error is not None:
             self._answer(session, pdu, self._failed(pdu, error))
             return
-        message: Message = done.result()[0]
+        message: Message | Refusal = done.result()[0]
+        if isinstance(message, Refusal):  # its price could not be held
+            metrics.refused.labels(message.code).inc()
+            self._answer(session, pdu, statuses.of_problem(message.code))
+            return
         session.accepted += 1
         shown = message_ids.shown(message.id, session.esme.settings.id_form, message.origin)
         session.link.accept(pdu, shown)

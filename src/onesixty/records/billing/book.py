@@ -1,10 +1,11 @@
 """What the walk knows of money, in memory: who pays, prices, rates, caps. Part of the Snapshot."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Final, Protocol
+from uuid import UUID
 
 from onesixty.kit import money
 from onesixty.records.billing import decks
@@ -37,12 +38,33 @@ class CapRecord:
     """How much an account and those below it may spend in a day or a month."""
 
     id: int
+    public_id: UUID
     account_id: int
     kind: str  # account, key, country
-    value: str
+    value: str  # empty, the UUID of a key, or a country code
     period: str  # day, month
     micros: int
     hard: bool
+    currency: str  # of its account
+
+    def since(self, at: datetime) -> date:
+        """The first day, in UTC, of the period that a moment lies in."""
+        day = at.astimezone(UTC).date()
+        return day.replace(day=1) if self.period == "month" else day
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What is held of a balance for a message until it is known whether it is charged."""
+
+    message_id: UUID
+    account_id: int  # who sends
+    payer: Payer
+    micros: int
+    country: str | None
+    at: datetime  # of acceptance
+    due_at: datetime  # when there may be something to know
+    caps: tuple[tuple[CapRecord, int], ...] = ()  # with micros in the currency of the cap
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +77,15 @@ class Billing:
     rates: Mapping[str, Decimal] = field(default_factory=dict)  # in the reference currency
     caps: Mapping[int, tuple[CapRecord, ...]] = field(default_factory=dict)  # by account
     reference: str = "EUR"  # the currency of the account at the top
+
+    def applying(self, line: Sequence[int], key_id: UUID, country: str | None) -> list[CapRecord]:
+        """The caps that a message counts against; `line` is its account and those above it."""
+        return [
+            one
+            for number in line
+            for one in self.caps.get(number, ())
+            if one.kind == "account" or one.value == (str(key_id) if one.kind == "key" else country)
+        ]
 
     def price(
         self, payer: Payer, number: str, network: str | None, channel: int, at: datetime
@@ -113,7 +144,8 @@ class OnFile(Protocol):
 _PAYERS: Final = "SELECT account_id, mode, credit, low FROM payers"
 _RATES: Final = "SELECT currency, rate FROM currency_rates"
 _CAPS: Final = (
-    "SELECT id, account_id, kind, value, period, micros, hard FROM caps ORDER BY account_id, id"
+    "SELECT c.id, c.public_id, c.account_id, kind, value, period, micros, hard, a.currency"
+    " FROM caps c JOIN accounts a ON a.id = c.account_id ORDER BY c.account_id, c.id"
 )
 
 

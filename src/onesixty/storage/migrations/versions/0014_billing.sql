@@ -111,8 +111,8 @@ CREATE TABLE cap_counters (
 -- What a message was, when it had ended: usage is added up from these.
 CREATE TABLE charges (
     id uuid NOT NULL,                               -- of the message, or of a refund
-    line smallint NOT NULL,                         -- 0: the message; others: what further carriers cost
-    day date NOT NULL,                              -- of acceptance, UTC
+    line smallint NOT NULL,                         -- 0: the message; above: what further carriers cost; -1: its refund
+    day date NOT NULL,                              -- of acceptance or refund, UTC
     account_id integer NOT NULL,
     country text NOT NULL,                          -- ISO 3166; empty: none
     carrier_id integer NOT NULL,                    -- 0: none
@@ -126,6 +126,8 @@ CREATE TABLE charges (
     cost bigint NOT NULL,
     PRIMARY KEY (id, line)
 ) PARTITION BY RANGE (id);
+
+CREATE INDEX charges_day ON charges (day);
 
 CREATE TABLE usage (
     day date NOT NULL,

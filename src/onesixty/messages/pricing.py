@@ -1,0 +1,106 @@
+"""What messages cost their account: the price step of acceptance, and holding it of the balance."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from onesixty.messages.types import Message, Refusal
+from onesixty.records.billing import holds
+from onesixty.records.billing.book import ACCEPTED, CHARGES, Billing, CapRecord, Hold, Payer, units
+from onesixty.records.snapshot import Snapshot
+from onesixty.storage.database import Connection
+
+FIRST_LOOK: Final = timedelta(seconds=2)  # by then most messages were handed over
+
+
+def price(
+    book: Snapshot, message: Message, key_id: UUID, country: str | None, network: str | None = None
+) -> Message | Refusal:
+    """Set the price and what is to be held; or say why there is none.
+
+    Messages of accounts that nobody pays for, and of test keys, are left as they are.
+    """
+    payer = book.billing.payers.get(message.account_id)
+    if payer is None or message.test:
+        return message
+    each = book.billing.price(
+        payer, message.recipient, network, message.channel, message.created_at
+    )
+    if each is None:
+        where = f"{message.recipient[:4]}… ({country or 'no country'})"
+        detail = f"no price list tells what {message.channel.name.lower()} to {where} costs"
+        return Refusal("no_price", detail, "/to")
+    message.price_micros = each * units(message.channel, message.segments)
+    return _hold(book, message, payer, key_id, country)
+
+
+def _hold(
+    book: Snapshot, message: Message, payer: Payer, key_id: UUID, country: str | None
+) -> Message | Refusal:
+    assert message.price_micros is not None
+    micros = message.price_micros
+    caps: list[tuple[CapRecord, int]] = []
+    if book.billing.caps:
+        line = _upwards(book, message.account_id)
+        for cap in book.billing.applying(line, key_id, country):
+            counted = book.billing.convert(micros, payer.currency, cap.currency)
+            if counted is None:
+                detail = f"no rate tells what {payer.currency} are in {cap.currency}, for a cap"
+                return Refusal("no_price", detail)
+            caps.append((cap, counted))
+    message.hold = Hold(
+        message.id,
+        message.account_id,
+        payer,
+        micros,
+        country,
+        message.created_at,
+        _due(message, payer),
+        tuple(caps),
+    )
+    return message
+
+
+def cover(message: Message, steps: Sequence[Message]) -> None:
+    """Hold enough of the balance for the dearest step of a plan: one of them is charged."""
+    if message.hold is None:
+        return
+    for step in steps:
+        if step.hold and step.hold.micros > message.hold.micros:
+            message.hold = replace(message.hold, micros=step.hold.micros, caps=step.hold.caps)
+
+
+def _due(message: Message, payer: Payer) -> datetime:
+    if payer.deck is not None and CHARGES[payer.deck.charge] == ACCEPTED:
+        return message.created_at
+    return (message.send_at or message.created_at) + FIRST_LOOK
+
+
+def _upwards(book: Snapshot, account_id: int) -> list[int]:
+    line: list[int] = []
+    at: int | None = account_id
+    while at is not None:
+        line.append(at)
+        at = book.accounts[at].parent_id
+    return line
+
+
+def is_billed(billing: Billing, messages: Iterable[Message]) -> bool:
+    """Whether something has to be held for any of these; one look where nobody pays."""
+    return bool(billing.payers) and any(message.hold for message in messages)
+
+
+async def hold(tx: Connection, messages: Sequence[Message], now: datetime) -> dict[UUID, Refusal]:
+    """Hold the prices of messages that are about to be stored; those refused must not be.
+
+    Returns the refused ones by their ids.
+    """
+    wanted = [message.hold for message in messages if message.hold]
+    answers = await holds.reserve(tx, wanted, now)
+    return {
+        one.message_id: Refusal(denied.code, denied.detail)
+        for one, denied in zip(wanted, answers, strict=True)
+        if denied
+    }
