@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import orjson
 
-from onesixty.carriers.aggregators.oauth import Tokens
 from onesixty.carriers.aggregators.sinch_calls import SinchCalls
 from onesixty.carriers.content import MMS, SMS
 from onesixty.carriers.contract import CarrierConfig, CarrierSpec, SettingField, Submission
@@ -25,6 +24,7 @@ from onesixty.carriers.http.dialect import (
     transient,
     unknown,
 )
+from onesixty.carriers.http.oauth import Tokens
 from onesixty.carriers.http.settings import FIELDS
 from onesixty.sms.form import FLASH, Form
 

@@ -20,8 +20,7 @@ from onesixty.simulator.http.far_side import Refusal, Submitted
 from onesixty.simulator.numbers import State
 from onesixty.sms import udh
 from onesixty.sms.form import Form
-
-from ..desk import Desk, listening
+from simulator.http.desk import Desk, listening
 
 SETTINGS = SinchFarSide.credentials
 

@@ -15,8 +15,7 @@ from onesixty.kit.clock import SystemClock
 from onesixty.simulator.http.aggregators.telnyx import TelnyxFarSide
 from onesixty.simulator.http.far_side import Refusal, Submitted
 from onesixty.simulator.numbers import State
-
-from ..desk import Desk, listening
+from simulator.http.desk import Desk, listening
 
 SETTINGS = TelnyxFarSide.credentials
 SHARED: dict[str, Any] = {
