@@ -15,12 +15,15 @@ import structlog
 
 from onesixty.carriers.contract import TracedCarrier
 from onesixty.carriers.smpp.traces import Traces
+from onesixty.entrypoints.callbacks.door import Door as CallbackDoor
 from onesixty.entrypoints.rest.context import Context
 from onesixty.entrypoints.rest.server import Server
 from onesixty.entrypoints.smpp.deliver import Deliveries
 from onesixty.entrypoints.smpp.door import Door
 from onesixty.entrypoints.smpp.opening import Options as SmppOptions
 from onesixty.entrypoints.smpp.opening import Platform, open_door
+from onesixty.features.billing.settle import IDLE_SECONDS as BILLING_IDLE_SECONDS
+from onesixty.features.billing.settle import HoldSettler
 from onesixty.features.esme_delivery.deliver import EsmeDeliverer
 from onesixty.features.webhooks.deliver import Deliverer, DeliverOptions
 from onesixty.kit.chance import chance
@@ -39,6 +42,7 @@ from onesixty.messages.doubt.sweep import Sweeper
 from onesixty.messages.doubt.verdict import Policy
 from onesixty.messages.handover import Handover
 from onesixty.messages.inbound import InboundReceiver
+from onesixty.messages.intake import Intake
 from onesixty.messages.lanes import DRAIN_SECONDS, LaneKeeper
 from onesixty.messages.leases import LeaseBook
 from onesixty.messages.receive import Receiver
@@ -50,7 +54,7 @@ from onesixty.nodes.node import Node
 from onesixty.nodes.questions import Questions
 from onesixty.records import accounts, carriers, idempotency
 from onesixty.records.bootstrap import prepare
-from onesixty.records.carrier_configs import CarrierConfigs
+from onesixty.records.carrier_configs import PATH, CarrierConfigs
 from onesixty.records.snapshot import SnapshotKeeper
 from onesixty.settings import SettingError, Settings, seconds_or_never
 from onesixty.smpp.trace.capture import Wiretap
@@ -202,9 +206,15 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
         reread_receipts=receiver.reread,
         ask_processes=questions.ask,
     )
+    intake = Intake(database, clock, receiver.put, inbound.put)
+    intake.wake_webhooks = wake_outbox
+    beside = {PATH: CallbackDoor(database, keeper, configs, clock, intake)}
+    server = (
+        Server(context, beside=beside) if role in ANSWERING else Server(context, only_health=True)
+    )
     app = App(
         database, keeper, node, ring, acceptor, dispatcher, settler, receiver, inbound, reconciler,
-        sweeper, deliverer, esme_deliverer, Server(context, only_health=role not in ANSWERING),
+        sweeper, deliverer, esme_deliverer, server,
         door, [], lanes, housekeeping, new_key, role, settings.stop_seconds,
     )  # fmt: skip
     _connect(app, wake_outbox)
@@ -302,6 +312,10 @@ def _connect_to_others(app: App) -> None:
     ring.on(bell.QUEUE, called)
     ring.on(bell.NODES, lambda _: lanes.loop.wake())
     ring.on(bell.RECORDS, lambda _: app.keeper.loop.wake())
+    if app.role in DISPATCHING:
+        ring.on(bell.PARKED, lambda _: app.reconciler.parked())
+    else:  # what calls of carriers bring here is for those that look at it
+        app.receiver.parked = partial(ring.ring, bell.PARKED)
     if app.role in NOTIFYING:
         ring.on(bell.WEBHOOKS, lambda _: app.deliverer.wake())
     if app.role in ANSWERING:
@@ -312,13 +326,20 @@ def _loops(app: App, clock: Clock, failover: Failover) -> list[Loop]:
     """What runs besides lanes and gatherers; every one of them may run in many processes."""
     loops = [app.keeper.loop, app.lanes.loop, app.door.headcount.loop]
     parts = app.database, clock, app.dispatcher
+    if app.role in (*DISPATCHING, *ANSWERING):  # receipts come over sessions, and by HTTP
+        loops.append(Loop("learn", app.receiver.learn, clock, idle_seconds=60))
     if app.role in DISPATCHING:
         loops += [
             Loop("reconcile", app.reconciler.run_once, clock, idle_seconds=1),
-            Loop("learn", app.receiver.learn, clock, idle_seconds=60),
             Loop("failover", failover.run_once, clock, idle_seconds=FAILOVER_IDLE_SECONDS),
             Loop("doubt", app.sweeper.run_once, clock, idle_seconds=1),
             Loop("backlog", Backlog(*parts).run_once, clock, idle_seconds=BACKLOG_IDLE_SECONDS),
+            Loop(
+                "billing",
+                HoldSettler(app.database, clock, app.keeper).run_once,
+                clock,
+                idle_seconds=BILLING_IDLE_SECONDS,
+            ),
             Loop("expire", app.housekeeping.expire, clock, idle_seconds=1),
             Loop("housekeeping", app.housekeeping.run_once, clock, idle_seconds=60),
         ]
