@@ -15,11 +15,11 @@ from aiohttp import web
 from onesixty.kit.chance import Chance
 from onesixty.kit.clock import ManualClock
 from onesixty.simulator.fault_words import FaultError, listing, parse_options
-from onesixty.simulator.http.courier import TRIES, WAIT_SECONDS
 from onesixty.simulator.http.far_side import CallbackRequest
-from onesixty.simulator.http.faults import HttpFaults
-from onesixty.simulator.http.spoil import badly_signed, unsigned
 from onesixty.simulator.http.stage import Stage
+from onesixty.simulator.http.stage.courier import TRIES, WAIT_SECONDS
+from onesixty.simulator.http.stage.faults import HttpFaults
+from onesixty.simulator.http.stage.spoil import badly_signed, unsigned
 
 from .plain import PlainFarSide
 

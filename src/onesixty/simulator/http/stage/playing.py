@@ -16,8 +16,6 @@ from aiohttp import web
 from onesixty.kit.clock import Clock
 from onesixty.simulator.agenda import Agenda
 from onesixty.simulator.fault_words import Share
-from onesixty.simulator.http import spoil
-from onesixty.simulator.http.courier import KEPT_MOST, Courier
 from onesixty.simulator.http.far_side import (
     CallbackRequest,
     FarSide,
@@ -26,7 +24,9 @@ from onesixty.simulator.http.far_side import (
     Response,
     Submitted,
 )
-from onesixty.simulator.http.faults import Drop, HttpFaults, Order
+from onesixty.simulator.http.stage import spoil
+from onesixty.simulator.http.stage.courier import KEPT_MOST, Courier
+from onesixty.simulator.http.stage.faults import Drop, HttpFaults, Order
 from onesixty.simulator.numbers import (
     DEFAULT,
     Answer,
