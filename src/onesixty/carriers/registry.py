@@ -3,7 +3,7 @@
 from typing import Final
 
 from onesixty.carriers import loopback
-from onesixty.carriers.aggregators import sinch, telnyx, twilio
+from onesixty.carriers.aggregators import plivo, sinch, telnyx, twilio
 from onesixty.carriers.clouds import aws_sms, aws_sns, azure
 from onesixty.carriers.contract import CarrierSpec
 from onesixty.carriers.smpp import carrier as smpp
@@ -14,6 +14,7 @@ SPECS: Final[dict[str, CarrierSpec]] = {
     for spec in (
         smpp.SPEC,
         loopback.SPEC,
+        plivo.SPEC,
         sinch.SPEC,
         telnyx.SPEC,
         twilio.SPEC,

@@ -6,7 +6,7 @@ Recipients of the number table play their scenarios; every other message is deli
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any, Final, Protocol, runtime_checkable
@@ -50,6 +50,15 @@ class PlacedFarSide(Protocol):
 
     def settings(self, url: str) -> Mapping[str, Any]:
         """Settings that come from the address of the stage."""
+        ...
+
+
+@runtime_checkable
+class PartedFarSide(Protocol):
+    """A far side that tells of each part of a long message."""
+
+    def parts(self, one: Submitted) -> Sequence[Submitted]:
+        """What `receipt` is given for each part, in their order."""
         ...
 
 
@@ -208,7 +217,8 @@ class Stage:
         steps, pending = self._steps(scenario), True
         if self._happens("receipt_early"):
             pending = False
-            await asyncio.gather(*(self._tell_now(one, step) for step in steps))
+            parts = self._parts(one)
+            await asyncio.gather(*(self._tell_now(one, step) for one in parts for step in steps))
         elif drop:
             pending = False
             self._schedule(one, steps, scenario)
@@ -265,11 +275,15 @@ class Stage:
         return (final,)
 
     def _schedule(self, one: Submitted, steps: tuple[ReceiptStep, ...], scenario: Scenario) -> None:
-        for step in steps:
-            self._agenda.after(step.after_seconds, partial(self._tell, one, step))
+        for number, part in enumerate(self._parts(one), 1):
+            for step in steps if scenario is DEFAULT else scenario.receipts_of(number):
+                self._agenda.after(step.after_seconds, partial(self._tell, part, step))
         if scenario.reply is not None:
             say = partial(self.say, one.recipient, one.sender, scenario.reply)
             self._agenda.after(scenario.reply_after_seconds, say)
+
+    def _parts(self, one: Submitted) -> Sequence[Submitted]:
+        return self.far_side.parts(one) if isinstance(self.far_side, PartedFarSide) else (one,)
 
     def _tell(self, one: Submitted, step: ReceiptStep) -> None:
         for call in self._receipts(one, step):
