@@ -23,6 +23,8 @@ SCOPES: Final[dict[str, str]] = {
     "routes:read": "See routes.",
     "limits:write": "Set, change and remove limits.",
     "limits:read": "See limits.",
+    "billing:write": "Set caps; with a key of the account at the top also prices, terms, top-ups.",
+    "billing:read": "See the balance, caps, prices and usage of the account and those below it.",
     "webhooks:write": "Add, change, test and replay webhooks.",
     "webhooks:read": "See webhooks and their deliveries.",
     "keys:write": "Make and revoke API keys of the account.",

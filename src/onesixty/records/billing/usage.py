@@ -4,7 +4,7 @@ A line is written once, when its message has ended, in the transaction that sett
 a day can be made again from its lines at any time.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import date
 from decimal import Decimal
@@ -141,7 +141,7 @@ class Margin:
 
 
 def margins(
-    rows: Sequence[Mapping[str, Any]], groups: Sequence[str], billing: Billing
+    rows: Sequence[Any], groups: Sequence[str], billing: Billing
 ) -> dict[tuple[Any, ...], Margin]:
     """The margins of a report by its groups: everything converted, nothing mixed.
 
