@@ -6,6 +6,7 @@ from onesixty.carriers import loopback
 from onesixty.carriers.aggregators import plivo, sinch, telnyx, twilio
 from onesixty.carriers.clouds import aws_sms, aws_sns, azure
 from onesixty.carriers.contract import CarrierSpec
+from onesixty.carriers.declared import carrier as declared
 from onesixty.carriers.smpp import carrier as smpp
 from onesixty.carriers.whatsapp import carrier as whatsapp
 
@@ -21,6 +22,8 @@ SPECS: Final[dict[str, CarrierSpec]] = {
         aws_sms.SPEC,
         aws_sns.SPEC,
         azure.SPEC,
+        whatsapp.SPEC,
+        declared.SPEC,
     )
 }
 

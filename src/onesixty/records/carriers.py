@@ -1,6 +1,8 @@
 """Carriers on file: settings checked against the kind's description, secret fields sealed apart."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import astuple, dataclass
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -165,6 +167,35 @@ async def learned(tx: Connection, carrier_id: int) -> dict[str, Any] | None:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A call of a far side that was refused, and why."""
+
+    at: datetime
+    path: str  # behind the callback URL
+    status: int  # that it was answered
+    reason: str
+
+
+async def note_refusal(tx: Connection, carrier_id: int, refusal: Refusal) -> None:
+    """Keep the last call of a carrier that was refused."""
+    await tx.execute(
+        "INSERT INTO call_refusals (carrier_id, at, path, status, reason)"
+        " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (carrier_id) DO UPDATE SET at = excluded.at,"
+        " path = excluded.path, status = excluded.status, reason = excluded.reason",
+        carrier_id,
+        *astuple(refusal),
+    )
+
+
+async def last_refusal(tx: Connection, carrier_id: int) -> Refusal | None:
+    """The last call of a carrier that was refused, if any ever was."""
+    row = await tx.fetchrow(
+        "SELECT at, path, status, reason FROM call_refusals WHERE carrier_id = $1", carrier_id
+    )
+    return Refusal(**row) if row else None
+
+
 _REACHABLE = (
     "WITH RECURSIVE above AS ("
     " SELECT id, parent_id, 0 AS height FROM accounts WHERE id = $1"
@@ -253,8 +284,8 @@ def _wrong_map(field: SettingField, value: Any) -> str | None:
 
 
 def _wrong_json(field: SettingField, value: Any) -> str | None:
-    if not isinstance(value, dict):
-        return f"{field.name} must be an object"
+    if not isinstance(value, dict | list):
+        return f"{field.name} must be an object or a list"
     try:
         text = orjson.dumps(value)
     except TypeError as error:  # numbers beyond 64 bits, lone surrogates

@@ -114,6 +114,11 @@ def recipient(code: str, detail: str) -> Verdict:
     return Verdict(OutcomeKind.REFUSED, "recipient_refused", ErrorClass.RECIPIENT, detail, code)
 
 
+def opted_out(code: str, detail: str) -> Verdict:
+    """This person wants nothing from this sender: no carrier may be tried after it."""
+    return Verdict(OutcomeKind.REFUSED, "opted_out", ErrorClass.RECIPIENT, detail, code)
+
+
 def content(code: str, detail: str) -> Verdict:
     """The text, the media or the template is refused; other carriers would not take it either."""
     return Verdict(OutcomeKind.REFUSED, "content_refused", ErrorClass.CONTENT, detail, code)

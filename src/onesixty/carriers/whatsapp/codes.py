@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from onesixty.carriers.contract import ErrorClass, OutcomeKind
 from onesixty.carriers.http.dialect import (
     Verdict,
     config,
     content,
+    opted_out,
     recipient,
     throttled,
     transient,
@@ -19,10 +19,6 @@ SPAM_SECONDS: Final = 300.0  # after "too many of your messages were reported": 
 CALLS_SECONDS: Final = 60.0  # after the calls of the app, or of the account, are used up
 MAINTENANCE_SECONDS: Final = 60.0
 PAIR_SECONDS: Final = 6.0  # one message to the same person
-
-
-def _opted_out(code: str, detail: str) -> Verdict:
-    return Verdict(OutcomeKind.REFUSED, "opted_out", ErrorClass.RECIPIENT, detail, code)
 
 
 def _outside_window(code: str, detail: str) -> Verdict:
@@ -62,7 +58,7 @@ MAKERS: Final[Mapping[str, Maker]] = {
     **{str(code): content for code in _TEXT},
     **{str(code): transient for code in _PASSING},
     "131047": _outside_window,
-    "131050": _opted_out,
+    "131050": opted_out,
     "131057": _maintenance,
     "131056": _pair,
     "131048": _later(SPAM_SECONDS),
