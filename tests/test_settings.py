@@ -139,6 +139,8 @@ def test_an_unknown_name_given() -> None:
         ("UNCERTAIN_MARKETING", "-1"),
         ("UNCERTAIN_EMERGENCY", "nan"),
         ("GRACE_SECONDS", "-1"),
+        ("PUBLIC_URL", "sms.example.com"),
+        ("PUBLIC_URL", "https://sms.example.com/?a=1"),
         ("BOOTSTRAP_KEY", "secret"),
         ("BOOTSTRAP_KEY", "os_live_short"),
         ("BOOTSTRAP_KEY", "sk_live_0123456789abcdef"),

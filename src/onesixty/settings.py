@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 PREFIX: Final = "ONESIXTY_"
 ROLES: Final = ("all", "api", "dispatch", "notify")
@@ -68,7 +69,9 @@ class Settings:
         None, "Master key for secrets at rest; else one is made in the data directory, mode 0600."
     )
     public_url: str | None = _setting(
-        None, "How the world reaches this server, such as https://sms.example.com."
+        None,
+        "How the world reaches this server, such as https://sms.example.com. Carriers over HTTP are"
+        " given callback URLs below it.",
     )
     allow_private_urls: bool = _setting(
         False, "Let webhooks and callbacks go to private and loopback addresses."
@@ -217,8 +220,19 @@ def _check_ports(settings: Settings) -> None:
         raise SettingError("ONESIXTY_SMPP_CONNECTIONS is at least 1")
 
 
+def _check_public_url(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise SettingError(
+            f"ONESIXTY_PUBLIC_URL={url} is no URL such as https://sms.example.com, which has no"
+            " query"
+        )
+
+
 def _check(settings: Settings) -> None:
     _check_ports(settings)
+    if settings.public_url:
+        _check_public_url(settings.public_url)
     if settings.log_level.lower() not in ("debug", "info", "warning", "error"):
         raise SettingError("ONESIXTY_LOG_LEVEL is debug, info, warning or error")
     if not 0 < settings.stop_seconds < 3600:

@@ -1,5 +1,6 @@
 """Carriers on file: settings checked by their kind's description, secrets sealed apart."""
 
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import pytest
@@ -222,3 +223,16 @@ async def test_carriers_out_of_reach_are_named(database: Database, on_file: OnFi
     errors = raised.value.errors
     assert [error.pointer for error in errors] == ["/carriers/0/carrier", "/carriers/2/carrier"]
     assert errors[0].detail == "there is no carrier below; there are: alpha"
+
+
+def test_settings_that_are_json() -> None:
+    """An object of any depth is kept as it is; what no database keeps is refused."""
+    spec = replace(SPEC, fields=(SettingField("plan", "json", "What to do"),))
+    plan = {"steps": [{"fly": 1.5, "to": None}], "on": True}
+    assert carriers.check(spec, {"plan": plan}) == ({"plan": plan}, {})
+    assert carriers.check(spec, {}) == ({}, {})
+    wrong: list[Any] = ["text", 7, True]
+    wrong += [{"a": one} for one in ("\0", "\ud800", 2**70, "x" * 70_000)]
+    for bad in wrong:
+        with pytest.raises(Problem, match="plan"):
+            carriers.check(spec, {"plan": bad})

@@ -18,6 +18,7 @@ QUEUE: Final = "onesixty_queue"  # messages wait for a carrier, whose number is 
 WEBHOOKS: Final = "onesixty_webhooks"  # the outbox has new rows
 ESMES: Final = "onesixty_esmes"  # it may have some for customers bound over SMPP
 NODES: Final = "onesixty_nodes"  # a process came or went, or let go of sessions
+PARKED: Final = "onesixty_parked"  # a receipt came that belongs to no message yet
 QUESTIONS: Final = "onesixty_questions"  # a question was asked, or answered
 PACE_SECONDS: Final = 0.02  # what is rung meanwhile goes together: NOTIFY takes a lock of its own
 _log = structlog.get_logger()

@@ -14,12 +14,14 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from onesixty.entrypoints.callbacks.door import Door as CallbackDoor
 from onesixty.entrypoints.rest import problem_pages
 from onesixty.entrypoints.rest.context import Context
 from onesixty.entrypoints.rest.server import Server
 from onesixty.kit.clock import ManualClock
 from onesixty.records import accounts, keys
 
+Application = FastAPI | Server | CallbackDoor
 PUBLIC_URL = "https://sms.example.com/sub"  # of all doors here, as proxies have it
 
 
@@ -124,7 +126,7 @@ class Door:
 
 
 @asynccontextmanager
-async def listening(api: FastAPI | Server) -> AsyncIterator[str]:
+async def listening(api: Application) -> AsyncIterator[str]:
     """Serve on a free port of this machine; gives the base URL.
 
     uvicorn's own `serve` waits a fifth of a second to stop, for every test.

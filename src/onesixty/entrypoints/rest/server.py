@@ -1,6 +1,6 @@
 """The HTTP application: a router for each resource, and a short way in for sends."""
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -10,6 +10,7 @@ from onesixty import __version__
 from onesixty.entrypoints.rest import (
     access,
     answers,
+    billing,
     carriers,
     events,
     health,
@@ -27,6 +28,7 @@ from onesixty.kit.problems import Problem
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Door = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 ABOUT: Final = (
     "The SMS API you run yourself. Errors are RFC 9457 problem documents; every POST that creates"
@@ -39,6 +41,7 @@ RESOURCES: Final = (
     smpp,
     webhooks,
     events,
+    billing,
     access,
     lookup,
     health,
@@ -81,24 +84,40 @@ class Server:
     through which all else goes, cost more than all our own work on a send.
     """
 
-    def __init__(self, context: Context, *, only_health: bool = False) -> None:
-        """`only_health`: without the API, for processes that do other work."""
-        self._context = context
+    def __init__(
+        self,
+        context: Context,
+        *,
+        only_health: bool = False,
+        beside: Mapping[str, Door] | None = None,
+    ) -> None:
+        """`only_health`: without the API, for processes that do other work.
+
+        `beside` are other doors on the same port, by what their paths begin with.
+        """
+        self._context, self._beside = context, tuple((beside or {}).items())
         self.api = create_api(context, only_health=only_health)
         # see kit/http_server.py
         self.direct = {} if only_health else {messages.PATH.encode(): self._take}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the server's lifespan."""
-        if scope["type"] == "http" and "\0" in scope["path"]:  # no database takes it
-            problem = Problem("not_found", "no path has U+0000 in it")
-            await answers.problem(problem, scope["path"])(scope, receive, send)
-        else:
-            await self.api(scope, receive, send)
+        await self._door_of(scope)(scope, receive, send)
 
     def end_streams(self) -> None:
         """Let open streams of events end by themselves: a server that stops waits for no reader."""
         events.streams_of(self.api).is_ending = True
+
+    def _door_of(self, scope: Scope) -> Door:
+        if scope["type"] != "http":
+            return self.api
+        path = scope["path"]
+        for start, door in self._beside:
+            if path.startswith(start):
+                return door
+        if "\0" in path:  # no database takes it
+            return answers.problem(Problem("not_found", "no path has U+0000 in it"), path)
+        return self.api
 
     async def _take(self, headers: Headers, body: bytes) -> Answer:
         given = {name: value for name, value in reversed(headers) if name in _READ}  # first wins

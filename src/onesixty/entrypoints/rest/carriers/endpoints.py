@@ -17,7 +17,13 @@ from onesixty.entrypoints.rest.carriers.shapes import (
     CarrierTest,
     NewCarrier,
 )
-from onesixty.entrypoints.rest.carriers.shown import MASK, learned_of, shown, state_of
+from onesixty.entrypoints.rest.carriers.shown import (
+    MASK,
+    learned_of,
+    refusal_of,
+    shown,
+    state_of,
+)
 from onesixty.entrypoints.rest.context import Context, context_of, needs
 from onesixty.entrypoints.rest.problem_pages import problem_responses
 from onesixty.kit import paging
@@ -94,6 +100,7 @@ async def describe_carrier_kinds(caller: Reader) -> Response:
             "kind": spec.kind,
             "title": spec.title,
             "receives": spec.receives,
+            "channels": spec.channels,
             "fields": [asdict(field) for field in spec.fields],
         }
         for spec in registry.SPECS.values()
@@ -112,7 +119,9 @@ async def show_carrier(name: str, caller: Reader, context: Here) -> Response:
     async with context.database.read() as connection:
         row = await find(connection, caller, name)
         learned = await carriers.learned(connection, row["id"])
-    return json(shown(row, context) | {"learned": learned_of(learned, context)})
+        refusal = await carriers.last_refusal(connection, row["id"])
+    more = {"learned": learned_of(learned, context), "last_refused_call": refusal_of(refusal)}
+    return json(shown(row, context) | more)
 
 
 @router.patch(

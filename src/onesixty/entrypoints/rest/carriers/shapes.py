@@ -69,6 +69,23 @@ class CarrierChange(BaseModel):
     burst: Burst = Field(default_factory=lambda: None)
 
 
+class Callback(BaseModel):
+    """A URL at which the far side reaches us. It has a secret in it: show it to nobody else."""
+
+    url: str | None = Field(description="Null without a public URL of this server, see `hint`")
+    purpose: str = Field(description="What to paste it for")
+    hint: str | None = Field(description="What to do so that there is a URL")
+
+
+class RefusedCall(BaseModel):
+    """A call of the far side that was refused."""
+
+    at: datetime
+    path: str = Field(description="Behind the callback URL", examples=["status"])
+    status: int = Field(description="That it was answered", examples=[401])
+    reason: str = Field(examples=["the signature does not fit"])
+
+
 class Carrier(BaseModel):
     """A way out."""
 
@@ -81,6 +98,9 @@ class Carrier(BaseModel):
     paused: bool = Field(description="Connected, but nothing is submitted: messages wait")
     rate_per_second: int | None
     burst: int | None
+    callbacks: dict[str, Callback] = Field(
+        description="Where the far side tells of receipts and inbound messages by HTTP"
+    )
     state: dict[str, Any] = Field(
         description="Live, over all processes; `status` is `up` when it can send. `queue` tells how"
         " many messages are due and wait, for how long the oldest, and in how many seconds they"
@@ -118,6 +138,7 @@ class CarrierKind(BaseModel):
     kind: str
     title: str
     receives: list[str] = Field(description="What comes back: `receipts`, `inbound`")
+    channels: list[str] = Field(description="What it carries", examples=[["sms", "mms"]])
     fields: list[CarrierKindField]
 
 
@@ -172,6 +193,9 @@ class CarrierInFull(Carrier):
     """A way out, and what is known of it."""
 
     learned: Learned | None = Field(description="What its receipts have taught; null: none came")
+    last_refused_call: RefusedCall | None = Field(
+        description="The last call of the far side that was refused; null: none ever was"
+    )
 
 
 class Reparse(BaseModel):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from onesixty.carriers import registry
 from onesixty.entrypoints.rest.context import Context
 from onesixty.kit import ids
 from onesixty.messages.receive import recent
@@ -10,6 +11,10 @@ from onesixty.messages.render import timestamp
 from onesixty.records import carriers
 
 MASK: Final = "****"
+_NO_PUBLIC_URL: Final = (
+    "nobody reaches this server from outside: start it with ONESIXTY_PUBLIC_URL, such as"
+    " https://sms.example.com"
+)
 
 
 def shown(row: Any, context: Context) -> dict[str, Any]:
@@ -26,9 +31,38 @@ def shown(row: Any, context: Context) -> dict[str, Any]:
         "paused": row["paused"],
         "rate_per_second": row["rate_per_second"],
         "burst": row["burst"],
+        "callbacks": callbacks_of(row, context),
         "state": state_of(row, context),
         "created_at": timestamp(row["created_at"]),
         "updated_at": timestamp(row["updated_at"]),
+    }
+
+
+def callbacks_of(row: Any, context: Context) -> dict[str, Any]:
+    """The URLs at which the far side of a carrier reaches us, by their path."""
+    spec = registry.SPECS.get(row["kind"])
+    if spec is None or spec.calls is None:
+        return {}
+    base = context.configs.callback_url(row["public_id"])
+    return {
+        path: {
+            "url": base and f"{base}/{path}".rstrip("/"),
+            "purpose": purpose,
+            "hint": None if base else _NO_PUBLIC_URL,
+        }
+        for path, purpose in spec.callbacks.items()
+    }
+
+
+def refusal_of(refusal: carriers.Refusal | None) -> dict[str, Any] | None:
+    """The last call of a far side that was refused."""
+    if refusal is None:
+        return None
+    return {
+        "at": timestamp(refusal.at),
+        "path": refusal.path,
+        "status": refusal.status,
+        "reason": refusal.reason,
     }
 
 

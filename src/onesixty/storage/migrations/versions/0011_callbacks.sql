@@ -23,6 +23,5 @@ CREATE TABLE call_refusals (
     at timestamptz NOT NULL,
     path text NOT NULL,              -- behind the callback URL of the carrier
     status smallint NOT NULL,        -- that it was answered
-    reason text NOT NULL,
-    count bigint NOT NULL            -- since the carrier was added
+    reason text NOT NULL
 );
