@@ -2,11 +2,13 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from onesixty.carriers import registry
 from onesixty.carriers.contract import (
     Carrier,
     Inbound,
@@ -17,9 +19,11 @@ from onesixty.carriers.contract import (
     Submission,
 )
 from onesixty.kit import ids
+from onesixty.kit.chance import Chance
 from onesixty.kit.clock import Clock, SystemClock
 
-from .peers import Peer
+from .behaviours import Behaviour
+from .peers import PEERS, Peer, config_of
 
 PATIENCE_SECONDS = 20
 LONG = "x" * 400
@@ -28,21 +32,40 @@ LONG_SEGMENTS = 3
 
 def submission(recipient: str, body: str = "hello", **more: Any) -> Submission:
     """One message on its way out."""
-    return Submission(
-        account_id=1,
-        message_id=ids.uuid7(),
-        carrier_id=1,
-        attempt=1,
-        priority=2,
-        sender="ACME",
-        recipient=recipient,
-        body=body,
-        encoding="gsm7",
-        segments=LONG_SEGMENTS if body.endswith(LONG) else 1,
-        expires_at=SystemClock().now() + timedelta(days=1),
-        lease_id=ids.uuid7(),
-        **more,
-    )
+    given: dict[str, Any] = {
+        "account_id": 1,
+        "message_id": ids.uuid7(),
+        "carrier_id": 1,
+        "attempt": 1,
+        "priority": 2,
+        "sender": "ACME",
+        "recipient": recipient,
+        "body": body,
+        "encoding": "gsm7",
+        "segments": LONG_SEGMENTS if body.endswith(LONG) else 1,
+        "expires_at": SystemClock().now() + timedelta(days=1),
+        "lease_id": ids.uuid7(),
+    }
+    return Submission(**given | more)
+
+
+@asynccontextmanager
+async def opened(
+    kind: str, behaviour: Behaviour, chance: Chance, **settings: Any
+) -> "AsyncIterator[Bench]":
+    """A bench whose carrier is up, at a far side that behaves like this; stopped behind it."""
+    clock, peer = SystemClock(), PEERS[kind]()
+    await peer.start(clock, chance)
+    config = config_of(kind, {**peer.settings(), **settings}, clock, chance, peer.callback_url)
+    bench = Bench(registry.SPECS[kind].build(config), peer, clock)
+    peer.attend(config, bench)
+    try:
+        await bench.up()
+        peer.behave(behaviour)
+        yield bench
+    finally:
+        await bench.carrier.stop(0.0)
+        await peer.stop()
 
 
 class Bench:
@@ -75,6 +98,10 @@ class Bench:
     def on_room(self) -> None:
         """Something became free, or it came up or went down."""
         self._look()
+
+    def message(self, body: str = "hello", **more: Any) -> Submission:
+        """A message over the first channel of the kind, to whom the far side minds."""
+        return submission(self.peer.recipient, body, **{"channel": self.peer.channel, **more})
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait for something to be so."""

@@ -3,47 +3,33 @@
 A new kind of carrier needs a peer here; the suite then holds it to the contract.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from enum import StrEnum
-from typing import Any, ClassVar, Protocol
+from functools import partial
+from typing import Any, ClassVar, Final, Protocol
 
 from onesixty.carriers import registry
-from onesixty.carriers.contract import Carrier, CarrierConfig
+from onesixty.carriers.content import SMS
+from onesixty.carriers.contract import Carrier, CarrierConfig, CarrierEvents
 from onesixty.kit.chance import Chance
 from onesixty.kit.clock import Clock
 from onesixty.simulator.fault_words import Share, Span
 from onesixty.simulator.faults import Faults, LinkDrop
+from onesixty.simulator.http.stage.cast import far_sides
 from onesixty.simulator.smsc import Smsc
 
-SOMEBODY = "+447700900000"
-RESPONSE_SECONDS = 0.2
-
-
-class Behaviour(StrEnum):
-    """What the far side does with submits."""
-
-    GOOD = "good"
-    SLOW = "slow"
-    SILENT = "silent"
-    FORGETFUL = "forgetful"
-    LATE = "late"
-    REPEATING = "repeating"
-    CONFUSED = "confused"
-    THROTTLING = "throttling"
-    SOMETIMES_THROTTLING = "sometimes throttling"
-    REFUSING = "refusing"
-    CUTTING_BEFORE = "cutting the link before an answer"
-    CUTTING_AFTER = "cutting the link after an answer"
-    CUTTING_WITHIN = "cutting the link within an answer"
-    STAMMERING = "stammering"
+from .behaviours import RESPONSE_SECONDS, SOMEBODY, Behaviour
+from .http_peer import HttpPeer
 
 
 class Peer(Protocol):
     """A far side that is ready to be connected to."""
 
     behaviours: ClassVar[frozenset[Behaviour]]
+    channel: str  # of the messages that it takes
+    is_whole: ClassVar[bool]  # it takes a long message in one piece
     recipient: str  # whom to send to, so that it behaves as it was told
+    callback_url: str | None  # where it is told to call us
 
     async def start(self, clock: Clock, chance: Chance) -> None:
         """Get ready."""
@@ -61,8 +47,23 @@ class Peer(Protocol):
         """What a carrier needs to be told to connect here, beyond the defaults."""
         ...
 
+    def attend(self, config: CarrierConfig, events: CarrierEvents) -> None:
+        """The carrier that was built, and who hears what comes in by HTTP."""
+        ...
 
-class LoopbackPeer:
+
+class _SocketPeer:
+    """A peer that calls nobody by HTTP."""
+
+    channel = SMS
+    is_whole: ClassVar = False
+    callback_url: str | None = None
+
+    def attend(self, config: CarrierConfig, events: CarrierEvents) -> None:
+        """All comes by the carrier."""
+
+
+class LoopbackPeer(_SocketPeer):
     """There is no far side: the recipient's number chooses."""
 
     behaviours: ClassVar = frozenset(
@@ -93,7 +94,7 @@ class LoopbackPeer:
         return {"window": 10, "response_seconds": RESPONSE_SECONDS}
 
 
-class SmppPeer:
+class SmppPeer(_SocketPeer):
     """The simulated SMSC on a socket."""
 
     behaviours: ClassVar = frozenset(Behaviour)
@@ -140,11 +141,28 @@ class SmppPeer:
         }
 
 
-PEERS: dict[str, type[Peer]] = {"loopback": LoopbackPeer, "smpp": SmppPeer}
+HTTP_KINDS: Final = sorted(far_sides().keys() & registry.SPECS.keys())
+PEERS: Final[dict[str, Callable[[], Peer]]] = {
+    "loopback": LoopbackPeer,
+    "smpp": SmppPeer,
+    **{kind: partial(HttpPeer, kind) for kind in HTTP_KINDS},
+}
+
+
+def behaviours(kind: str) -> frozenset[Behaviour]:
+    """What the far side of a kind can play."""
+    peers = {"loopback": LoopbackPeer.behaviours, "smpp": SmppPeer.behaviours}
+    return peers.get(kind, HttpPeer.behaviours)
+
+
+def config_of(
+    kind: str, settings: Mapping[str, Any], clock: Clock, chance: Chance, callback_url: str | None
+) -> CarrierConfig:
+    """A configured carrier: these settings, and the defaults of its kind."""
+    whole = {field.name: field.default for field in registry.SPECS[kind].fields} | dict(settings)
+    return CarrierConfig(1, kind, whole, clock, chance, callback_url)
 
 
 def built(kind: str, settings: Mapping[str, Any], clock: Clock, chance: Chance) -> Carrier:
-    """A carrier with these settings and the defaults of its kind."""
-    spec = registry.SPECS[kind]
-    whole = {field.name: field.default for field in spec.fields} | dict(settings)
-    return spec.build(CarrierConfig(1, kind, whole, clock, chance))
+    """A carrier with these settings and the defaults of its kind, whom nobody calls."""
+    return registry.SPECS[kind].build(config_of(kind, settings, clock, chance, None))

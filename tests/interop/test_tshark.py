@@ -8,7 +8,9 @@ from typing import Any, Final
 
 import pytest
 
-from conformance import benches
+from conformance.behaviours import SOMEBODY, Behaviour
+from conformance.bench import opened, submission
+from conformance.peers import SmppPeer
 from entrypoints.smpp import customer
 from entrypoints.smpp.test_inbound import say
 from onesixty.carriers.contract import Submission
@@ -65,14 +67,14 @@ def test_every_command_with_every_tlv() -> None:
 
 async def test_a_session_with_a_carrier() -> None:
     """All that the walk submits, in every alphabet and length, and what the simulator delivers."""
-    async with benches.opened("smpp") as bench:
-        assert bench.smsc
+    async with opened("smpp", Behaviour.GOOD, random.Random(1), response_seconds=10.0) as bench:
+        assert isinstance(bench.peer, SmppPeer)
         assert isinstance(bench.carrier, SmppCarrier)
         texts = mixed(24)
-        bench.submit(*[_submission(bench, text) for text in texts])
+        bench.submit(*[_submission(text) for text in texts])
         for text in texts:
-            bench.smsc.receive_from("+447700900123", "+447700900111", text)
-        await bench.until(lambda: len(bench.outcomes) == len(texts))
+            bench.peer.smsc.receive_from("+447700900123", "+447700900111", text)
+        await bench.until(bench.is_idle)
         await bench.until(lambda: len(bench.inbounds) >= len(texts))
         await bench.until(lambda: len(bench.receipts) >= len(texts))
         (tap,) = bench.carrier.wiretaps()
@@ -102,9 +104,8 @@ async def _read_on(client: Esme) -> None:
             await client.read()
 
 
-def _submission(bench: benches.Bench, text: str) -> Submission:
-    encoding = "gsm7" if is_gsm(text) else "ucs2"
-    return bench.submission(text, encoding=encoding)
+def _submission(text: str) -> Submission:
+    return submission(SOMEBODY, text, encoding="gsm7" if is_gsm(text) else "ucs2")
 
 
 def _check_all(capture: Capture) -> None:

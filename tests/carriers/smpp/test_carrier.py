@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from conformance.behaviours import SOMEBODY, Behaviour
 from conformance.bench import LONG, Bench, submission
-from conformance.peers import SOMEBODY, Behaviour, SmppPeer, built
+from conformance.peers import SmppPeer, built
 from onesixty.carriers import registry
 from onesixty.carriers.contract import (
     AskableCarrier,

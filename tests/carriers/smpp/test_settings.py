@@ -11,8 +11,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from conformance.behaviours import SOMEBODY
 from conformance.bench import Bench, submission
-from conformance.peers import SOMEBODY, SmppPeer, built
+from conformance.peers import SmppPeer, built
 from onesixty.carriers import registry
 from onesixty.carriers.contract import ErrorClass, OutcomeKind, ReceiptState, Submission
 from onesixty.carriers.smpp.binds import binds
