@@ -33,7 +33,14 @@ from onesixty.carriers.contract import (
     Receipt,
     ReceiptState,
 )
-from onesixty.carriers.http.dialect import Verdict, content, recipient, throttled, transient
+from onesixty.carriers.http.dialect import (
+    Verdict,
+    content,
+    opted_out,
+    recipient,
+    throttled,
+    transient,
+)
 from onesixty.carriers.http.dialect import config as refused_config
 from onesixty.kit.clock import ManualClock
 from onesixty.simulator.http.aws_sms import AwsSmsFarSide
@@ -131,7 +138,7 @@ EXCEPTIONS: list[tuple[str, str, Maker]] = [
     ("ServiceQuotaExceededException", "DAILY_DESTINATION_CALL_LIMIT", refused_config),
     ("AccessDeniedException", "INSUFFICIENT_ACCOUNT_REPUTATION", refused_config),
     ("AccessDeniedException", "ACCOUNT_DISABLED", refused_config),
-    ("ConflictException", "DESTINATION_PHONE_NUMBER_OPTED_OUT", recipient),
+    ("ConflictException", "DESTINATION_PHONE_NUMBER_OPTED_OUT", opted_out),
     ("ConflictException", "DESTINATION_PHONE_NUMBER_NOT_VERIFIED", recipient),
     (
         "ConflictException",
@@ -161,7 +168,7 @@ def test_exceptions_are_classed(name: str, reason: str, maker: Maker) -> None:
     """By their reason where that is known, else by their name."""
     verdict = _wired()[0].read(submission(), answer(400, _exception(name, reason)))
     wanted = maker("", "")
-    assert (verdict.kind, verdict.error_class) == (wanted.kind, wanted.error_class)
+    assert (verdict.error_code, verdict.error_class) == (wanted.error_code, wanted.error_class)
     assert (verdict.code, verdict.detail) == (reason or name, f"{name}: because")
 
 

@@ -136,6 +136,7 @@ def test_the_words_tell_whose_fault_a_parameter_is(words: str, error_class: str)
     dialect = _wired()[0]
     for code in ("InvalidParameter", "ParameterValueInvalid"):
         verdict = dialect.read(submission(), answer(400, _error(code, words)))
+        assert (verdict.error_code == "opted_out") == ("opted out" in words)
         assert (verdict.kind, verdict.error_class) == (OutcomeKind.REFUSED, error_class)
         assert verdict.detail == words.replace("&lt;", "<").replace("&gt;", ">")
 

@@ -28,7 +28,14 @@ from onesixty.carriers.contract import (
     OutcomeKind,
     ReceiptState,
 )
-from onesixty.carriers.http.dialect import Verdict, recipient, throttled, transient, unknown
+from onesixty.carriers.http.dialect import (
+    Verdict,
+    opted_out,
+    recipient,
+    throttled,
+    transient,
+    unknown,
+)
 from onesixty.carriers.http.dialect import config as refused_config
 from onesixty.kit import ids
 from onesixty.kit.clock import ManualClock
@@ -114,11 +121,11 @@ async def test_a_repeat_is_known_to_azure_and_sends_nothing() -> None:
     assert len(wire.submitted) == 2
 
 
-async def test_the_first_try_of_a_message_is_never_long_past() -> None:
-    """One that was scheduled days ago has a date of today, the same for some hours."""
+async def test_a_message_that_waited_is_not_dated_back() -> None:
+    """Its first try is now; later tries by the same carrier have the same date."""
     clock = ManualClock(datetime(2026, 11, 22, 18, 30, tzinfo=UTC))
     dialect, _ = _wired(clock)
-    at = clock.now() - timedelta(days=3)
+    at = clock.now() - timedelta(minutes=6)
     one = submission(message_id=ids.uuid7(int(at.timestamp() * 1000)))
 
     async def date() -> datetime:
@@ -126,12 +133,15 @@ async def test_the_first_try_of_a_message_is_never_long_past() -> None:
         return parsedate_to_datetime(fields["repeatabilityFirstSent"])
 
     first = await date()
-    assert timedelta(0) <= clock.now() - first < timedelta(hours=6)
-    await clock.advance(3600)
+    assert first == clock.now()
+    await clock.advance(7200)
+    one.attempt = 2
     assert await date() == first
+    one.message_id = ids.uuid7(int((clock.now() - timedelta(hours=2)).timestamp() * 1000))
+    assert await date() == clock.now()
     ahead = clock.now() + timedelta(seconds=30)  # of a process whose clock is wrong
     one.message_id = ids.uuid7(int(ahead.timestamp() * 1000))
-    assert await date() <= clock.now()
+    assert await date() == clock.now()
 
 
 def _result(**item: Any) -> bytes:
@@ -155,6 +165,7 @@ Maker = Callable[[str, str], Verdict]
         (202, _failed(400, "Invalid To phone number format."), recipient, "400"),
         (202, _failed(400, "The recipient is blocked from receiving."), recipient, "400"),
         (202, _failed(400, "Invalid From phone number."), refused_config, "400"),
+        (202, _failed(400, "Recipient has opted out."), opted_out, "400"),
         (202, _failed(401), refused_config, "401"),
         (202, _failed(404), refused_config, "404"),
         (202, _failed(429), throttled, "429"),
@@ -187,7 +198,7 @@ def test_answers_are_classed(status: int, body: bytes, maker: Maker, code: str) 
     """The recipient's own result inside a 202; errors of the call by their status."""
     verdict = _wired()[0].read(submission(), answer(status, body))
     wanted = maker("", "")
-    assert (verdict.kind, verdict.error_class) == (wanted.kind, wanted.error_class)
+    assert (verdict.error_code, verdict.error_class) == (wanted.error_code, wanted.error_class)
     assert verdict.code == code
 
 

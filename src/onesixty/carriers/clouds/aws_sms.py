@@ -26,6 +26,7 @@ from onesixty.carriers.http.dialect import (
     by_status,
     config,
     content,
+    opted_out,
     recipient,
     throttled,
     transient,
@@ -38,7 +39,7 @@ _LIVE_SECONDS: Final = (5, 259_200)
 
 # By exception, and by the reason that an exception gives; the reason counts first.
 CODES: Final[Mapping[str, Callable[[str, str], Verdict]]] = {
-    "DESTINATION_PHONE_NUMBER_OPTED_OUT": recipient,
+    "DESTINATION_PHONE_NUMBER_OPTED_OUT": opted_out,
     "DESTINATION_PHONE_NUMBER_NOT_VERIFIED": recipient,
     "DESTINATION_PHONE_NUMBER_BLOCKED_BY_PROTECT_NUMBER_OVERRIDE": recipient,
     "CANNOT_PARSE": recipient,

@@ -27,6 +27,7 @@ from onesixty.carriers.http.dialect import (
     by_status,
     config,
     content,
+    opted_out,
     recipient,
     throttled,
     transient,
@@ -111,7 +112,9 @@ def _attributes(one: Submission) -> dict[str, str]:
 
 def _parameter(code: str, detail: str) -> Verdict:
     """The code is the same for a wrong number, sender or text: its words tell which it is."""
-    if "opted out" in detail or "PhoneNumber" in detail or "E164" in detail:
+    if "opted out" in detail:
+        return opted_out(code, detail)
+    if "PhoneNumber" in detail or "E164" in detail:
         return recipient(code, detail)
     if re.search(r"\b(Message too long|Empty message|Invalid parameter: Message\b)", detail):
         return content(code, detail)

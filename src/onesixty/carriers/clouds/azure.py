@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import re
 from base64 import b64decode, b64encode
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,7 @@ from onesixty.carriers.http.dialect import (
     accepted,
     by_status,
     config,
+    opted_out,
     recipient,
     unknown,
 )
@@ -36,7 +38,11 @@ from onesixty.kit import ids
 _API_VERSION: Final = "2021-03-07"
 _CHARACTERS_MOST: Final = 2048
 _REPEATS: Final = UUID("6f1c2f0e-0d0c-5a0e-9c52-0a1d2c7d160a")  # the space of our repeatability ids
-_REMEMBERED: Final = timedelta(hours=1)
+# How long Azure remembers a repeatability id is not published; its guidelines ask for minutes. So a
+# message that waited before its first try must not be dated back to when it was accepted.
+_AT_ONCE: Final = timedelta(minutes=5)
+_REPEATED: Final = timedelta(hours=1)
+_WAITED_MOST: Final = 10_000
 
 
 class AzureDialect:
@@ -47,6 +53,8 @@ class AzureDialect:
         self._key = key_of(config.settings["access_key"])
         self._sender: str | None = config.settings.get("sender")
         self._clock, self._ask = config.clock, ask
+        # When messages were first tried that had waited: the others have it in their ids.
+        self._waited: OrderedDict[UUID, datetime] = OrderedDict()
 
     async def request(self, one: Submission) -> Request:
         """Send it. Raises ValueError for what is not plain text, and without a sender."""
@@ -59,7 +67,7 @@ class AzureDialect:
                 {
                     "to": one.recipient,
                     "repeatabilityRequestId": str(uuid5(_REPEATS, one.message_id.hex)),
-                    "repeatabilityFirstSent": _date(_first_sent(one, self._clock.now())),
+                    "repeatabilityFirstSent": _date(self._first_sent(one)),
                 }
             ],
             "message": text_of(one, _CHARACTERS_MOST),
@@ -94,17 +102,37 @@ class AzureDialect:
             return unknown(str(answer.status), "the answer does not tell what became of it")
         words = str(result.get("errorMessage") or f"status {status}")
         if status == 400:
-            # Of sender and recipient alike; the words begin what they name with a capital.
-            about_sender = re.search(r"\bFrom\b|[Ss]ender", words)
-            return (config if about_sender else recipient)(str(status), words)
+            return _refused(words)
         item = replace(answer, status=status)
         return by_status(item, clock=self._clock, is_theirs=True, detail=words)
+
+    def _first_sent(self, one: Submission) -> datetime:
+        """The same for every try of a message, as near to its first one as can be told."""
+        known = self._waited.get(one.message_id)
+        if known is not None:
+            return known
+        now, accepted_at = self._clock.now(), ids.time_of(one.message_id)
+        age_most = _AT_ONCE if one.attempt == 1 else _REPEATED
+        if timedelta(0) <= now - accepted_at <= age_most:
+            return accepted_at
+        self._waited[one.message_id] = now
+        if len(self._waited) > _WAITED_MOST:
+            self._waited.popitem(last=False)
+        return now
 
     def _signed(self, fields: Mapping[str, Any]) -> Request:
         body = orjson.dumps(fields)
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         headers |= signature("POST", self._url, body, _date(self._clock.now()), self._key)
         return Request("POST", self._url, headers, body)
+
+
+def _refused(words: str) -> Verdict:
+    """Why a recipient got a 400: the words alone tell whose fault it is."""
+    if re.search(r"opt(ed)?[ -]?out", words, re.IGNORECASE):
+        return opted_out("400", words)
+    # They begin what they name with a capital: "blocked from" is no sender.
+    return (config if re.search(r"\bFrom\b|[Ss]ender", words) else recipient)("400", words)
 
 
 def key_of(text: str) -> bytes:
@@ -130,17 +158,6 @@ def signature(method: str, url: str, body: bytes, date: str, key: bytes) -> dict
         "Authorization": "HMAC-SHA256 SignedHeaders=x-ms-date;host;x-ms-content-sha256"
         f"&Signature={signed}",
     }
-
-
-def _first_sent(one: Submission, now: datetime) -> datetime:
-    """The same for every try of a message, but never long past: it may have been scheduled.
-
-    Azure knows a repeat by id and date together, and need not remember either for long.
-    """
-    taken = ids.time_of(one.message_id)
-    if now - taken <= _REMEMBERED:
-        return min(taken, now)
-    return now.replace(hour=now.hour // 6 * 6, minute=0, second=0, microsecond=0)
 
 
 def _date(moment: datetime) -> str:
