@@ -55,9 +55,12 @@ _MESSAGE_PROBLEMS: Final = (
     "not_on_channel",
     "url_not_allowed",
     "no_route",
+    "no_price",
 )
 SEND_PROBLEMS: Final = (
     *_MESSAGE_PROBLEMS,
+    "insufficient_balance",
+    "spend_cap_reached",
     "idempotency_conflict",
     "body_too_large",
     "overloaded",

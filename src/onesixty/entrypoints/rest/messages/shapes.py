@@ -134,6 +134,7 @@ class Preview(BaseModel):
     segments: int
     carrier: str | None
     route: str | None
+    price: dict[str, str] | None = Field(None, description="As in a message")
     send_at: str | None
     expires_at: str
     channel: str = Field(json_schema_extra={"enum": list(CHANNELS)})
