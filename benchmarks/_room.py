@@ -181,7 +181,7 @@ async def _on_file(tx: Connection, sealer: Sealer) -> tuple[int, int]:
     settings, secrets = carriers.check(registry.SPECS["loopback"], {})
     fields = {"name": "bench", "kind": "loopback", "settings": settings, "secrets": secrets}
     carrier_id = await carriers.create(tx, sealer, account_id, fields)
-    lanes = [{"carrier_id": carrier_id, "weight": 1}]
-    route = {"name": "all", "position": 1, "match": {}, "strategy": "priority", "enabled": True}
-    await routes.create(tx, account_id, {**route, "carriers": lanes})
+    groups = [{"strategy": "priority", "carriers": [{"carrier_id": carrier_id, "weight": 1}]}]
+    route = {"name": "all", "position": 1, "match": {}, "groups": groups, "enabled": True}
+    await routes.create(tx, account_id, route)
     return account_id, carrier_id

@@ -39,16 +39,16 @@ class OnFile:
             return await carriers.create(tx, self.sealer, account, {**fields, "secrets": secrets})
 
     async def route(self, account: int, *lanes: int | tuple[int, int], **more: Any) -> int:
-        """A route over carriers, given as numbers or (number, weight); `more`: its fields."""
+        """A route over carriers, given as numbers or (number, weight).
+
+        `more`: its fields, and the strategy of its only group.
+        """
         weighted = [lane if isinstance(lane, tuple) else (lane, 1) for lane in lanes]
         choices = [{"carrier_id": number, "weight": weight} for number, weight in weighted]
-        fields = {"match": {}, "strategy": "priority", "carriers": choices, "enabled": True}
+        group = {"strategy": more.pop("strategy", "priority"), "carriers": choices}
+        fields = {"position": routes.POSITION, "match": {}, "groups": [group], "enabled": True}
         async with self.database.write() as tx:
-            position = await routes.next_position(tx, account)
-            name = self._name("route")
-            return await routes.create(
-                tx, account, {"name": name, "position": position, **fields, **more}
-            )
+            return await routes.create(tx, account, {"name": self._name("route"), **fields, **more})
 
     async def key(self, account: int, *scopes: str, **more: Any) -> keys.NewKey:
         """An API key, by default one that may do everything; `more`: test, expires_at."""

@@ -149,6 +149,7 @@ async def test_a_caller_who_leaves_harms_nobody(walk: Walk) -> None:
 
 async def test_a_crowd_of_repeats_is_one_batch(walk: Walk) -> None:
     """A thousand repeats that gathered are answered by one write, not one after the other."""
+    await walk.send()  # stores the explanation
     async with statements(walk.database) as asked:
         results = await asyncio.gather(*(once(walk, claimed(walk)) for _ in range(1000)))
     assert len([one for one in results if isinstance(one, Message)]) == 1

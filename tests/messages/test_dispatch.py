@@ -27,9 +27,7 @@ async def waiting(walk: Walk, *bodies: str, **more: Any) -> list[Message]:
 async def busy_lane(walk: Walk, on_file: OnFile) -> ScriptedCarrier:
     """A lane with a window of one that claims by itself; all messages go to it."""
     number = await on_file.carrier(walk.account)
-    only = [{"carrier_id": number, "weight": 1}]
-    await walk.ask("UPDATE routes SET carriers = $1 RETURNING 1", only)
-    await walk.keeper.refresh()
+    await walk.route_over(number)
     return await walk.lane(number, 1, by_itself=True)
 
 

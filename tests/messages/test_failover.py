@@ -20,9 +20,7 @@ URGENT, OTHER = 2.0, 30.0
 async def failover(walk: Walk, on_file: OnFile) -> Failover:
     """Two carriers more, in this order after the first one."""
     numbers = [walk.carrier.number, *[await on_file.carrier(walk.account) for _ in range(2)]]
-    choices = [{"carrier_id": number, "weight": 1} for number in numbers]
-    await walk.ask("UPDATE routes SET carriers = $1 RETURNING 1", choices)
-    await walk.keeper.refresh()
+    await walk.route_over(*numbers)
     for number in numbers[1:]:
         await walk.lane(number)
     return Failover(walk.database, walk.clock, walk.dispatcher, Graces(URGENT, OTHER))

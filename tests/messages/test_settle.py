@@ -180,9 +180,7 @@ async def test_carriers_are_tried_in_their_order(walk: Walk) -> None:
         )  # fmt: skip
         numbers.append(number)
         await walk.lane(number)
-    order = [{"carrier_id": number, "weight": 1} for number in numbers]
-    await walk.ask("UPDATE routes SET carriers = $1 RETURNING 1", order)
-    await walk.keeper.refresh()
+    await walk.route_over(*numbers)
     message = await walk.send()
     for n, carrier in enumerate(walk.carriers):
         await walk.claim()
@@ -199,9 +197,7 @@ async def test_carriers_are_tried_in_their_order(walk: Walk) -> None:
 
 async def test_what_a_carrier_has_begun_stays_with_it(walk: Walk) -> None:
     """A long message of which one carrier has a part is not continued by another."""
-    await walk.ask("UPDATE routes SET carriers = carriers || $1::jsonb RETURNING 1",
-                   [{"carrier_id": walk.sandbox, "weight": 1}])  # fmt: skip
-    await walk.keeper.refresh()
+    await walk.route_over(walk.carrier.number, walk.sandbox)
     message, one = await sent_out(walk, LONG)
     assert one.fallbacks
     parts = {1: ACCEPTED, 2: REFUSED, 3: REFUSED}

@@ -21,7 +21,11 @@ def requests(count: int) -> list[SendRequest]:
 
 @pytest.mark.parametrize("count", SIZES)
 async def test_accepting_a_batch(walk: Walk, count: int) -> None:
-    """A batch of messages is one statement for all, and one for the batch itself."""
+    """A batch of messages is one statement for all, and one for the batch itself.
+
+    Once their explanation is stored: the first message before.
+    """
+    await walk.send()
     async with statements(walk.database) as asked:
         await walk.send_many(requests(count))
     assert len(asked) == 2
@@ -29,7 +33,8 @@ async def test_accepting_a_batch(walk: Walk, count: int) -> None:
 
 @pytest.mark.parametrize("count", SIZES)
 async def test_accepting_single_messages_that_gather(walk: Walk, count: int) -> None:
-    """Single messages that come at once are one statement."""
+    """Single messages that come at once are one statement, once their explanation is stored."""
+    await walk.send()
     async with statements(walk.database) as asked:
         await asyncio.gather(*(walk.send(f"{n}") for n in range(count)))
     assert len(asked) == 1

@@ -108,6 +108,13 @@ class Walk:
         await self.claim()
         return carrier
 
+    async def route_over(self, *numbers: int) -> None:
+        """Have every route lead over these carriers, in this order."""
+        carriers = [{"carrier_id": number, "weight": 1} for number in numbers]
+        groups = [{"strategy": "priority", "carriers": carriers}]
+        await self.ask("UPDATE routes SET groups = $1 RETURNING 1", groups)
+        await self.keeper.refresh()
+
     @property
     def carrier(self) -> ScriptedCarrier:
         """The first one."""

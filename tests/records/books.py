@@ -1,42 +1,53 @@
 """Snapshots made by hand, for choosing a route without a database."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
-from onesixty.records.routes import Traits
-from onesixty.records.snapshot import Account, CarrierRecord, Choice, RouteRecord, Snapshot
+from onesixty.kit.chance import chance
+from onesixty.records.routes import Facts, Traits
+from onesixty.records.snapshot import (
+    Account,
+    CarrierRecord,
+    Choice,
+    Group,
+    RouteRecord,
+    Snapshot,
+)
+
+Lane = int | tuple[int, int]
 
 NOBODY = UUID(int=0)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ACCOUNT, PARENT = 1, 2
 
 
-def route(
-    number: int,
-    *lanes: int | tuple[int, int],
-    match: Mapping[str, tuple[str, ...]] | None = None,
-    strategy: str = "priority",
-    account: int = ACCOUNT,
-) -> RouteRecord:
-    """A route over carriers, given as numbers or (number, weight)."""
+def group(*lanes: Lane, strategy: str = "priority", **more: Any) -> Group:
+    """A group of carriers, given as numbers or (number, weight)."""
     weighted = [lane if isinstance(lane, tuple) else (lane, 1) for lane in lanes]
-    return RouteRecord(
-        id=number,
-        public_id=NOBODY,
-        account_id=account,
-        name=f"route-{number}",
-        position=number,
-        match=match or {},
-        strategy=strategy,
-        carriers=tuple(Choice(*lane) for lane in weighted),
-    )
+    return Group(strategy, tuple(Choice(*lane) for lane in weighted), **more)
+
+
+def route(number: int, *lanes: Lane, strategy: str = "priority", **more: Any) -> RouteRecord:
+    """A route, by default over one group of these carriers; `more`: its fields."""
+    fields: dict[str, Any] = {
+        "public_id": NOBODY,
+        "account_id": more.pop("account", ACCOUNT),
+        "name": f"route-{number}",
+        "position": number,
+        "match": {},
+        "groups": (group(*lanes, strategy=strategy),),
+    }
+    return RouteRecord(number, **{**fields, **more})
 
 
 def book(*routes: RouteRecord, disabled: tuple[int, ...] = ()) -> Snapshot:
     """An account and its parent, with routes in the given order; all carriers are on file."""
-    numbers = {choice.carrier_id for one in routes for choice in one.carriers}
+    numbers = {
+        choice.carrier_id for one in routes for some in one.groups for choice in some.carriers
+    }
     accounts = {ACCOUNT: PARENT, PARENT: None}
+    ordered = sorted(routes, key=lambda one: (one.position, one.id))
     return Snapshot(
         revision=1,
         accounts={
@@ -46,22 +57,28 @@ def book(*routes: RouteRecord, disabled: tuple[int, ...] = ()) -> Snapshot:
         keys={},
         carriers={number: _carrier(number, enabled=number not in disabled) for number in numbers},
         routes={
-            number: tuple(one for one in routes if one.account_id == number) for number in accounts
+            number: tuple(one for one in ordered if one.account_id == number) for number in accounts
         },
         endpoints={},
     )
 
 
-def traits(
-    *,
-    country: str | None = "GB",
-    category: str = "transactional",
-    sender: str | None = "ACME",
-    tags: tuple[str, ...] = (),
-    recipient: str = "+447700900123",
-) -> Traits:
+def traits(**given: Any) -> Traits:
     """What routes look at in a message of the account."""
-    return Traits(ACCOUNT, recipient, country, category, sender, tags)
+    usual: dict[str, Any] = {
+        "account_id": ACCOUNT,
+        "recipient": "+447700900123",
+        "country": "GB",
+        "category": "transactional",
+        "sender": "ACME",
+    }
+    return Traits(**{**usual, **given})
+
+
+def facts(*up: int, seed: int = 1, **more: Any) -> Facts:
+    """Facts where these carriers are up, all if none is named; `more`: what else is known."""
+    is_up = up.__contains__ if up else lambda _carrier: True
+    return Facts(is_up, chance(seed), lambda: START, **more)
 
 
 def _carrier(number: int, *, enabled: bool) -> CarrierRecord:

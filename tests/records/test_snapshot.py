@@ -11,7 +11,7 @@ from onesixty.kit.clock import ManualClock
 from onesixty.kit.secrets import key_hash
 from onesixty.nodes.node import Node
 from onesixty.records import accounts, carriers, keys, routes, webhooks
-from onesixty.records.snapshot import LOOK_SECONDS, OTHERS_SECONDS, Choice, SnapshotKeeper
+from onesixty.records.snapshot import LOOK_SECONDS, OTHERS_SECONDS, Choice, Group, SnapshotKeeper
 from onesixty.storage.database import Connection, Database
 
 BOUND_SECONDS = 10.0
@@ -45,7 +45,8 @@ async def test_a_change_of_each_table_is_followed(keeper: SnapshotKeeper, on_fil
     route = await on_file.route(account, (carrier, 7), match={"country": ["GB"]})
     await keeper.refresh()
     (found,) = keeper.book.routes[account]
-    assert (found.id, found.carriers) == (route, (Choice(carrier, 7),))
+    assert (found.id, found.groups) == (route, (Group("priority", (Choice(carrier, 7),)),))
+    assert keeper.book.route_names[route] == found.name
     assert found.match == {"country": ("GB",)}
     endpoint = await on_file.endpoint(account, "message.sent")
     await keeper.refresh()

@@ -27,6 +27,7 @@ from onesixty.messages.handover import Handover, Storing
 from onesixty.messages.states import Status
 from onesixty.messages.types import Caller, Direction, Message, Refusal, SendRequest
 from onesixty.records import idempotency, limits, routes
+from onesixty.records.routes import explanations
 from onesixty.records.snapshot import Snapshot, SnapshotKeeper
 from onesixty.storage.database import Connection, Database
 
@@ -64,7 +65,8 @@ class Acceptor:
         handover: Handover,
     ) -> None:
         self._database, self._keeper, self._sealer = database, keeper, sealer
-        self._clock, self._chance, self._handover = clock, chance, handover
+        self._clock, self._handover = clock, handover
+        self.router = routes.Router(routes.Facts(handover.lanes.is_up, chance, clock.now))
         self._batched = 0  # messages of batches that wait for their commit
         self.gatherer: Gatherer[_Entry] = Gatherer(
             "accept",
@@ -167,6 +169,7 @@ class Acceptor:
                 await asyncio.sleep(0)  # a large batch does not hold up the others' codes
         good = [one for one in decided if isinstance(one, Message)]
         with Storing(self._handover, good) as storing:
+            await self._keep_explanations()
             async with self._database.write() as tx:
                 kept = await self._take(tx, claim)
                 if kept is not None:
@@ -202,7 +205,7 @@ class Acceptor:
         return self._pick_sandbox if caller.test else self._pick_route
 
     def _pick_route(self, book: Snapshot, traits: routes.Traits) -> routes.Chosen | None:
-        return routes.choose(book, traits, self._handover.lanes.is_up, self._chance)
+        return self.router.choose(book, traits)
 
     def _pick_sandbox(self, book: Snapshot, traits: routes.Traits) -> routes.Chosen | None:
         return routes.Chosen(0, self._handover.sandbox_carrier, ())
@@ -237,6 +240,7 @@ class Acceptor:
     async def _write_together(self, entries: list[_Entry]) -> None:
         entries = [entry for entry in entries if not entry.done.done()]
         with Storing(self._handover, [entry.message for entry in entries]) as storing:
+            await self._keep_explanations()
             if any(entry.claim for entry in entries):
                 entries = await self._write_claimed(entries, storing)
             elif pricing.is_billed(self._keeper.book.billing, (one.message for one in entries)):
@@ -265,6 +269,10 @@ class Acceptor:
         if not pricing.is_billed(self._keeper.book.billing, (one.message for one in entries)):
             return {}
         return await pricing.hold(tx, [one.message for one in entries], self._clock.now())
+
+    async def _keep_explanations(self) -> None:
+        if self.router.unkept:
+            await explanations.keep(self._database, self.router)
 
     def _give_up(self, entries: list[_Entry], error: Exception) -> None:
         # Nothing was stored. Each caller is told so; there is no retry behind its back.
@@ -390,7 +398,8 @@ def _route(book: Snapshot, message: Message, country: str | None, pick: Pick) ->
         screen.CATEGORY_NAMES[message.category],
         message.sender,
         message.tags,
-        channel=CHANNELS[message.channel],
+        CHANNELS[message.channel],
+        at=message.send_at,
     )
     chosen = pick(book, traits)
     if chosen is None:
@@ -399,6 +408,7 @@ def _route(book: Snapshot, message: Message, country: str | None, pick: Pick) ->
         return Refusal("no_route", f"no enabled route and carrier match {what}", "/to")
     message.route_id, message.carrier_id = chosen.route_id or None, chosen.carrier_id
     message.fallbacks = list(chosen.fallbacks)
+    message.explanation = chosen.explanation
     if not message.test:
         message.flow = limits.flow_of(book, message.account_id, message.sender, country)
     if message.send_at:

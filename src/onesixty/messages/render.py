@@ -71,7 +71,7 @@ def message(record: Message | Any, book: Snapshot, status: int | None = None) ->
         "segments": segments,
         "parts_sent": parts_sent,
         "carrier": carrier.name if carrier else None,
-        "route": _route_name(book, account_id, route_id),
+        "route": book.route_names.get(route_id or 0),
         "price": price(price_micros, account_id, book),
         "error": _error(*error) if shown == STATUS_NAMES[now] else None,
         "tags": list(tags or ()),
@@ -171,18 +171,6 @@ def event(row: Mapping[str, Any], account: UUID, data: dict[str, Any] | None) ->
         "sequence": row["sequence"],
         "data": data,
     }
-
-
-def _route_name(book: Snapshot, account_id: int, route_id: int | None) -> str | None:
-    if route_id is None:
-        return None
-    account = book.accounts.get(account_id)
-    while account is not None:
-        for route in book.routes.get(account.id, ()):
-            if route.id == route_id:
-                return route.name
-        account = book.accounts.get(account.parent_id) if account.parent_id else None
-    return None
 
 
 def _error(

@@ -79,17 +79,26 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """Carriers of a route among which a strategy chooses."""
+
+    strategy: str  # records/routes/groups.STRATEGIES
+    carriers: tuple[Choice, ...]
+    quality_floor: float | None = None  # the least part of delivered messages, 0 to 1
+    explore_percent: int = 0  # so much goes to others than the preferred one, for evidence
+
+
+@dataclass(frozen=True, slots=True)
 class RouteRecord:
-    """A rule: messages that match go to one of its carriers."""
+    """A rule: messages that match go to a carrier of its groups, which are tried in order."""
 
     id: int
     public_id: UUID
     account_id: int
     name: str
     position: int
-    match: Mapping[str, tuple[str, ...]]
-    strategy: str  # "priority" or "weighted"
-    carriers: tuple[Choice, ...]
+    match: Mapping[str, tuple[Any, ...]]  # as records/routes/match.check gives it
+    groups: tuple[Group, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +136,12 @@ class Snapshot:
     accounts: Mapping[int, Account]
     keys: Mapping[bytes, Key]
     carriers: Mapping[int, CarrierRecord]
-    routes: Mapping[int, tuple[RouteRecord, ...]]  # by account, in their order
+    routes: Mapping[int, tuple[RouteRecord, ...]]  # by account and position, older ones first
     endpoints: Mapping[int, Endpoint]
     limits: Mapping[int, tuple[LimitRecord, ...]] = field(default_factory=dict)  # by account
     esmes: Mapping[int, EsmeRecord] = field(default_factory=dict)  # disabled ones too
     esme_names: Mapping[str, EsmeRecord] = field(default_factory=dict)  # the same by system_id
+    route_names: Mapping[int, str] = field(default_factory=dict)
     billing: Billing = field(default_factory=Billing)
 
 
@@ -222,6 +232,7 @@ async def load(connection: Connection, before: Billing | None = None) -> Snapsho
     )
     customers = await esmes.load(connection)
     tenants = {row["id"]: Account(**row) for row in accounts}
+    routes = await _routes(connection)
     return Snapshot(
         revision=revision,
         accounts=tenants,
@@ -236,11 +247,12 @@ async def load(connection: Connection, before: Billing | None = None) -> Snapsho
             for row in keys
         },
         carriers={row["id"]: CarrierRecord(**row) for row in carriers},
-        routes=await _routes(connection),
+        routes=routes,
         endpoints={row["id"]: Endpoint(**row) for row in endpoints},
         limits=await _limits(connection),
         esmes={one.id: one for one in customers},
         esme_names={one.system_id: one for one in customers},
+        route_names={one.id: one.name for some in routes.values() for one in some},
         billing=await billing.load(connection, tenants, before or Billing()),
     )
 
@@ -257,22 +269,22 @@ async def _limits(connection: Connection) -> dict[int, tuple[LimitRecord, ...]]:
 
 async def _routes(connection: Connection) -> dict[int, tuple[RouteRecord, ...]]:
     rows = await connection.fetch(
-        "SELECT id, public_id, account_id, name, position, match, strategy, carriers FROM routes"
+        "SELECT id, public_id, account_id, name, position, match, groups FROM routes"
         " WHERE removed_at IS NULL AND enabled ORDER BY account_id, position, id"
     )
     found: dict[int, list[RouteRecord]] = {}
     for row in rows:
-        record = RouteRecord(
-            id=row["id"],
-            public_id=row["public_id"],
-            account_id=row["account_id"],
-            name=row["name"],
-            position=row["position"],
-            match={name: tuple(values) for name, values in row["match"].items()},
-            strategy=row["strategy"],
-            carriers=tuple(
-                Choice(entry["carrier_id"], entry["weight"]) for entry in row["carriers"]
-            ),
-        )
+        match = {name: tuple(values) for name, values in row["match"].items()}
+        groups = tuple(_group(one) for one in row["groups"])
+        record = RouteRecord(**{**row, "match": match, "groups": groups})
         found.setdefault(record.account_id, []).append(record)
     return {account_id: tuple(routes) for account_id, routes in found.items()}
+
+
+def _group(stored: Mapping[str, Any]) -> Group:
+    return Group(
+        stored["strategy"],
+        tuple(Choice(one["carrier_id"], one["weight"]) for one in stored["carriers"]),
+        stored.get("quality_floor"),
+        stored.get("explore_percent", 0),
+    )

@@ -4,6 +4,7 @@ They touch five small tables only: one database serves all tests here, emptied f
 """
 
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -32,12 +33,20 @@ from onesixty.kit.chance import chance
 from onesixty.kit.clock import ManualClock
 from onesixty.kit.secrets import Sealer
 from onesixty.records.carrier_configs import CarrierConfigs
+from onesixty.records.routes import Facts, Router
 from onesixty.records.snapshot import SnapshotKeeper
 from onesixty.storage.database import Database
 
 from .door import PUBLIC_URL, Door, listening
 
 RESOURCES = (carriers, routes, smpp, access, lookup, health, problem_pages)
+
+
+@dataclass(frozen=True, slots=True)
+class Deciding:
+    """As much of an acceptor as doors of records ask."""
+
+    router: Router
 
 
 @pytest.fixture(scope="package")
@@ -74,12 +83,15 @@ async def door(records: Database, clock: ManualClock, sealer: Sealer) -> AsyncIt
     async def is_ready() -> list[str]:
         return reasons
 
+    def is_up(carrier_id: int) -> bool:
+        return states.get(carrier_id, {}).get("status") == "up"
+
     context = Context(
         database=records,
         keeper=await SnapshotKeeper.start(records, clock),
         sealer=sealer,
         clock=clock,
-        acceptor=None,
+        acceptor=Deciding(Router(Facts(is_up, chance(160), clock.now))),
         carrier_states=lambda: states,
         wake_webhooks=lambda: None,
         is_ready=is_ready,

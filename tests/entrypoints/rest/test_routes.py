@@ -2,15 +2,8 @@
 
 from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
-
-from onesixty.kit import ids
-from onesixty.kit.chance import chance
-from onesixty.kit.clock import SystemClock
 from onesixty.messages.types import Category
 from onesixty.records import routes
-from onesixty.records.snapshot import Account, CarrierRecord, Choice, RouteRecord, Snapshot
 
 from .door import Answer, Door
 
@@ -28,7 +21,7 @@ async def route(door: Door, name: str = "all", key: str | None = None, **fields:
 
 
 async def test_create(door: Door) -> None:
-    """A route is shown with carriers by name and matches as lists, and comes after the last."""
+    """A route is shown with carriers by name and matches as lists, among the others by default."""
     await carrier(door, "a")
     await carrier(door, "b")
     lanes = [{"carrier": "b", "weight": 3}, {"carrier": "a", "weight": 1}]
@@ -42,7 +35,7 @@ async def test_create(door: Door) -> None:
     }
     assert (answer.body["carriers"], answer.body["strategy"]) == (lanes, "weighted")
     second = await route(door, "rest")
-    assert second.body["position"] > answer.body["position"]
+    assert (answer.body["position"], second.body["position"]) == (100, 100)
     assert (await door.ask("GET", "/v1/routes/all")).body == answer.body
     listed = (await door.ask("GET", "/v1/routes")).body
     assert listed == {"data": [second.body, answer.body], "next": None}
@@ -93,14 +86,17 @@ async def test_refusals(door: Door) -> None:
         ({"match": {"country": []}}, "/match/country", "1 to"),
         ({"match": {"prefix": "4477"}}, "/match/prefix", "+4477"),
         ({"match": {"category": ["otp", "spam"]}}, "/match/category", "transactional"),
-        ({"match": {"channel": "whatsapp"}}, "/match/channel", "sms"),
+        ({"match": {"channel": "pigeon"}}, "/match/channel", "sms"),
         ({"match": {"sender": "+"}}, "/match/sender", "sender"),
         ({"match": {"tag": "a\0"}}, "/match/tag", "tag"),
         ({"match": {"tag": 5}}, "/match/tag", "tag"),
         ({"match": {"mcc_mnc": "23410"}}, "/match/mcc_mnc", "country"),
-        ({"strategy": "least_cost"}, "/strategy", "there are: priority, weighted"),
+        ({"match": {"network": "234-1"}}, "/match/network", "234-10"),
+        ({"match": {"time": {"days": ["today"]}}}, "/match/time", "Europe/Berlin"),
+        ({"match": {"account": "acc_01k0000000e008000000000000"}}, "/match/account", "below"),
+        ({"strategy": "cheapest"}, "/strategy", "there are: priority, weighted"),
         ({"carriers": []}, "/carriers", "at least 1"),
-        ({"carriers": [{"carrier": "a"}, {"carrier": "a"}]}, "/carriers", "twice"),
+        ({"carriers": [{"carrier": "a"}, {"carrier": "a"}]}, "", "twice"),
         ({"carriers": [{"carrier": "a", "weight": 0}]}, "/carriers/0/weight", "1"),
         ({"carriers": [{"carrier": "a", "price_cap": "1"}]}, "/carriers/0/price_cap", "no such"),
         ({"position": -1}, "/position", "0"),
@@ -125,41 +121,125 @@ async def test_parents_carriers(door: Door) -> None:
     assert (await route(door, key=child_key, carriers=lanes)).status == 201
     book = door.context.keeper.book
     (record,) = book.routes[child]
-    owners = [book.carriers[choice.carrier_id].account_id for choice in record.carriers]
+    choices = record.groups[0].carriers
+    owners = [book.carriers[choice.carrier_id].account_id for choice in choices]
     assert owners == [child, door.account_id]
     refused = await route(door, "c", key=child_key, carriers=[{"carrier": "c"}])
     assert refused.status == 422
     assert "there are: a, b" in refused.body["detail"]
 
 
+async def test_groups(door: Door) -> None:
+    """Groups are kept as they are given; one of them alone is shown the short way too."""
+    for name in ("a", "b", "c"):
+        await carrier(door, name)
+    cheap = {
+        "strategy": "least_cost",
+        "carriers": [{"carrier": "a", "weight": 1}, {"carrier": "b", "weight": 1}],
+        "quality_floor": 0.9,
+        "explore_percent": 5,
+    }
+    rest = {
+        "strategy": "priority",
+        "carriers": [{"carrier": "c", "weight": 1}],
+        "quality_floor": None,
+        "explore_percent": 0,
+    }
+    answer = await route(door, carriers=None, groups=[cheap, rest])
+    assert (answer.status, answer.body["groups"]) == (201, [cheap, rest])
+    assert (answer.body["strategy"], answer.body["carriers"]) == (None, None)
+    refused = await door.ask("PATCH", "/v1/routes/all", {"strategy": "weighted"})
+    assert (refused.status, refused.body["errors"][0]["pointer"]) == (422, "/groups")
+    changed = (await door.ask("PATCH", "/v1/routes/all", {"groups": [cheap]})).body
+    assert (changed["strategy"], changed["carriers"]) == ("least_cost", cheap["carriers"])
+    changed = (await door.ask("PATCH", "/v1/routes/all", {"strategy": "weighted"})).body
+    assert changed["groups"] == [{**cheap, "strategy": "weighted"}]
+    lanes = [{"carrier": "c"}]
+    changed = (await door.ask("PATCH", "/v1/routes/all", {"carriers": lanes})).body
+    assert changed["groups"] == [{**cheap, "strategy": "weighted", "carriers": rest["carriers"]}]
+
+
+async def test_groups_are_refused_where_they_are_wrong(door: Door) -> None:
+    """What is wrong with a group is told by its place; short and long way do not mix."""
+    await carrier(door, "a")
+    one, unknown = {"carriers": [{"carrier": "a"}]}, {"carriers": [{"carrier": "x"}]}
+    cases: tuple[tuple[dict[str, Any], str, str], ...] = (
+        ({"groups": [one, unknown]}, "/groups/1/carriers/0/carrier", "no carrier x"),
+        ({"groups": [one, one]}, "", "twice"),
+        ({"groups": [{**one, "quality_floor": 1.5}]}, "/groups/0/quality_floor", "1"),
+        ({"groups": [{**one, "strategy": "luck"}]}, "/groups/0/strategy", "there are"),
+        ({"groups": [one], "carriers": [{"carrier": "a"}]}, "", "not both"),
+        ({"groups": [one], "strategy": "weighted"}, "", "not both"),
+        ({}, "", "give `carriers`"),
+    )
+    for fields, pointer, hint in cases:
+        answer = await door.ask("POST", "/v1/routes", {"name": "all"} | fields)
+        assert answer.status == 422
+        found = {error["pointer"]: error["detail"] for error in answer.body["errors"]}
+        assert hint in found[pointer], (fields, found)
+
+
 async def test_explain(door: Door) -> None:
-    """Every route is listed in order with the reason, and the choice is the first that matches."""
+    """Every route is listed in order with the reason, and the choice with all its carriers."""
     child = await door.account("child", door.account_id)
     key = await door.key_of(child, "*")
-    await carrier(door, "a")
-    await carrier(door, "b")
+    for name in ("a", "b", "c"):
+        await carrier(door, name)
     await route(door, "french", key, match={"country": "FR"})
-    await route(
-        door, "codes", key, match={"category": "otp"}, carriers=[{"carrier": "b"}, {"carrier": "a"}]
-    )
+    lanes = [{"carrier": name} for name in ("b", "a", "c")]
+    await route(door, "codes", key, match={"category": "otp"}, carriers=lanes)
     await route(door, "parents")
+    await door.ask("PATCH", "/v1/carriers/c", {"enabled": False})
     numbers = {one.name: one.id for one in door.context.keeper.book.carriers.values()}
     door.states[numbers["a"]] = {"status": "up"}
     question = {"to": "+44 7700 900123", "from": "ACME", "category": "otp", "tags": ["x"]}
     answer = (await door.ask("POST", "/v1/routes/explain", question, key=key)).body
-    assert (answer["to"], answer["country"]) == ("+447700900123", "GB")
-    assert [(one["route"], one["matched"], one["detail"]) for one in answer["routes"]] == [
-        ("french", False, "country is GB, the route takes FR"),
-        ("codes", True, "it takes the message"),
-        ("parents", True, "an earlier route takes the message"),
+    assert (answer["to"], answer["country"], answer["network"]) == ("+447700900123", "GB", None)
+    assert [(one["route"], one["matched"], one["code"]) for one in answer["routes"]] == [
+        ("french", False, "country"),
+        ("codes", True, None),
+        ("parents", True, "earlier"),
     ]
+    assert answer["routes"][0]["detail"] == "country is GB, the route takes FR"
     assert answer["choice"]["route"] == "codes"
     assert [
-        (one["carrier"], one["status"], one["share"]) for one in answer["choice"]["carriers"]
+        (one["carrier"], one["verdict"], one["code"], one["place"], one["status"], one["share"])
+        for one in answer["choice"]["carriers"]
     ] == [
-        ("a", "up", 1.0),
-        ("b", "starting", 0.0),
+        ("a", "chosen", "best_left", None, "up", 1.0),
+        ("b", "fallback", "down", 1, "starting", 0.0),
+        ("c", "refused", "disabled", None, "starting", 0.0),
     ]
+
+
+async def test_explain_what_if(door: Door) -> None:
+    """Another channel, network or time may be asked for; costs and quality are told as numbers."""
+    await carrier(door, "a")
+    await route(door, "nights", match={"time": {"from": "22:00", "to": "06:00"}})
+    await route(door, "ported", match={"network": "234-10"})
+    facts = door.context.router.facts
+    facts.cost = lambda *_: 5200
+    facts.quality = lambda *_: routes.Quality(0.975, 4.0, 0.5, "degraded", 80)
+    question = {"to": "+447700900123", "at": "2026-01-01T12:00:00Z"}
+    for more, taker in (
+        ({}, None),
+        ({"network": "23410"}, "ported"),
+        ({"at": "2026-01-01T23:00:00Z"}, "nights"),
+        ({"at": "2026-01-01T23:00:00Z", "channel": "whatsapp"}, None),
+    ):
+        answer = (await door.ask("POST", "/v1/routes/explain", question | more)).body
+        assert (answer["choice"] and answer["choice"]["route"]) == taker
+    assert answer["routes"][0]["code"] == "no_carrier"
+    answer = (await door.ask("POST", "/v1/routes/explain", question | {"network": "23410"})).body
+    (lane,) = answer["choice"]["carriers"]
+    assert lane["cost"] == "0.0052"
+    assert lane["quality"] == {
+        "level": "degraded",
+        "delivered_rate": 0.975,
+        "median_seconds": 4.0,
+        "coverage": 0.5,
+        "sample": 80,
+    }
 
 
 async def test_explain_nothing(door: Door) -> None:
@@ -178,6 +258,8 @@ async def test_explain_refuses(door: Door) -> None:
         ({"to": "07700 900123"}, "invalid_number"),
         ({"to": "+447700900123", "from": "much too long a name"}, "invalid_sender"),
         ({"to": "+447700900123", "category": "spam"}, "invalid_request"),
+        ({"to": "+447700900123", "channel": "pigeon"}, "invalid_request"),
+        ({"to": "+447700900123", "network": "Vodafone"}, "invalid_request"),
     ):
         answer = await door.ask("POST", "/v1/routes/explain", question)
         assert (answer.status, answer.body["code"]) == (422, code)
@@ -187,50 +269,3 @@ def test_categories_are_those_of_messages() -> None:
     """Routes can match every category that messages can have."""
     names = {category.name.lower() for category in Category}
     assert set(routes.MATCHES["category"].split(", ")) == names
-
-
-words = st.sampled_from(("GB", "FR"))
-rules = st.tuples(
-    st.dictionaries(st.sampled_from(("country", "sender", "tag")), words, max_size=2),
-    st.sampled_from(sorted(routes.STRATEGIES)),
-    st.lists(st.integers(1, 4), min_size=1, max_size=3, unique=True),
-)
-
-
-@given(st.lists(rules, max_size=4), st.sets(st.integers(1, 4)), st.sets(st.integers(1, 4)), words)
-def test_explained_as_chosen(
-    given_rules: list[Any], enabled: set[int], up: set[int], word: str
-) -> None:
-    """`consider` finds the route that `choose` takes, and the carrier taken has a share in it."""
-    now, nobody = SystemClock().now(), ids.uuid7()
-    found = tuple(
-        RouteRecord(
-            id=number,
-            public_id=nobody,
-            account_id=1,
-            name=str(number),
-            position=number,
-            match={name: (value,) for name, value in match.items()},
-            strategy=strategy,
-            carriers=tuple(Choice(carrier_id, carrier_id) for carrier_id in lanes),
-        )
-        for number, (match, strategy, lanes) in enumerate(given_rules, 1)
-    )
-    carriers = {
-        one: CarrierRecord(one, nobody, 1, "", "", {}, None, one in enabled, False, None, now)
-        for one in range(1, 5)
-    }
-    account = Account(1, nobody, None, "", None, b"")
-    book = Snapshot(1, {1: account}, {}, carriers, {1: found}, {})
-    traits = routes.Traits(1, "+1", word, "otp", "GB", ("FR",))
-
-    chosen = routes.choose(book, traits, up.__contains__, chance(1))
-    takers = [one.route for one in routes.consider(book, traits) if one.against is None]
-    if chosen is None:
-        assert not takers
-    else:
-        assert chosen.route_id == takers[0].id
-        shares = dict(routes.shares(book, takers[0], up.__contains__))
-        assert shares[chosen.carrier_id] > 0
-        assert shares.keys() == {chosen.carrier_id, *chosen.fallbacks}
-        assert abs(sum(shares.values()) - 1) < 1e-9

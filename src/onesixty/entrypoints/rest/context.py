@@ -14,6 +14,7 @@ from onesixty.messages.receive import Reader, Reread
 from onesixty.messages.types import Caller
 from onesixty.nodes.questions import Answers, nobody
 from onesixty.records.carrier_configs import CarrierConfigs
+from onesixty.records.routes import Router
 from onesixty.records.snapshot import SnapshotKeeper
 from onesixty.storage.database import Database
 
@@ -52,6 +53,12 @@ class Context:
     # The number of a carrier, the id behind which to begin, how to read, how many steps at most.
     reread_receipts: Callable[[int, UUID, Reader, int], Awaitable[Reread]] = nothing_kept
     ask_processes: Callable[[dict[str, Any]], Awaitable[Answers]] = nobody  # for traces
+
+    @property
+    def router(self) -> Router:
+        """What chooses the carriers of messages."""
+        router: Router = self.acceptor.router
+        return router
 
 
 def context_of(request: Request) -> Context:

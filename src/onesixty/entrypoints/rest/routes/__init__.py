@@ -1,0 +1,10 @@
+"""`/v1/routes`: which carrier a message goes to, and why."""
+
+from fastapi import APIRouter
+
+from onesixty.entrypoints.rest.routes import endpoints, explain
+
+router = APIRouter()
+# Before /v1/routes/{name}: these are paths of their own.
+router.include_router(explain.router)
+router.include_router(endpoints.router)

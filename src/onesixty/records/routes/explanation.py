@@ -1,0 +1,329 @@
+"""Why a message goes to a carrier, and why not to the others: in codes and words.
+
+What is stored for a message (`content`) says nothing that differs between messages alike, so that
+few rows explain all. A what-if (`explained`) has the numbers too.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from onesixty.records.routes.facts import Quality
+from onesixty.records.routes.groups import (
+    BELOW_FLOOR,
+    DOUBTED,
+    FINE,
+    WORSE,
+    Candidate,
+    Order,
+    Standing,
+    explorable,
+)
+from onesixty.records.routes.plan import Asked, Plan, Rule, against, refused, unmet
+from onesixty.records.snapshot import Group, RouteRecord, Snapshot
+
+ROUTES_MOST: Final = 20  # refused ones that a stored explanation names; the others are counted
+CHOSEN: Final = "chosen"
+FALLBACK: Final = "fallback"
+REFUSED: Final = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A decision at one moment: who was up, what each cost, and the order that came of it."""
+
+    rule: Rule
+    candidates: Sequence[Candidate]
+    standings: Sequence[Standing]
+    up: Sequence[bool]
+    costs: Sequence[int | None]  # may be empty
+    order: Order
+    is_drawn: bool
+
+    @property
+    def route(self) -> RouteRecord:
+        """The route that takes the message."""
+        return self.rule.route
+
+    def group(self, candidate: int) -> Group:
+        """The group of a candidate."""
+        return self.route.groups[self.candidates[candidate].group]
+
+    def cost(self, candidate: int) -> int | None:
+        """What a candidate costs in micros, where it is known."""
+        return self.costs[candidate] if self.costs else None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteVerdict:
+    """A route that was looked at, or would have been; `code` is empty for the one that takes it."""
+
+    rule: Rule
+    code: str  # the unmet condition, "no_carrier", "earlier", or ""
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierVerdict:
+    """A carrier of the route: chosen, a fallback, or refused, and why."""
+
+    carrier_id: int
+    group: int  # from 1
+    verdict: str
+    code: str
+    detail: str
+    place: int | None = None  # of a fallback, from 1; None where each message draws it
+    share: float = 0.0  # of such messages that go to it, now
+    cost_micros: int | None = None
+    quality: Quality | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """The whole answer for one message."""
+
+    routes: list[RouteVerdict]
+    taken_by: Rule | None
+    carriers: list[CarrierVerdict]
+
+
+def explained(book: Snapshot, plan: Plan, asked: Asked, scene: Scene | None) -> Explained:
+    """Every route in the order in which they are tried, and every carrier of the one taken."""
+    taken_by = scene.rule if scene else None
+    routes = list(_routes(book, plan, asked, taken_by))
+    return Explained(routes, taken_by, carriers(book, asked, scene) if scene else [])
+
+
+def content(book: Snapshot, plan: Plan, asked: Asked, scene: Scene) -> dict[str, Any]:
+    """What is stored for messages like this one."""
+    before = []
+    for one in _routes(book, plan, asked, scene.rule):
+        if not one.code:
+            break
+        before.append(one)
+    # Those of the right country and prefix first: they came closest.
+    before.sort(key=lambda one: one.code in ("prefix", "country"))
+    rest = Counter(one.code for one in before[ROUTES_MOST:])
+    return {
+        "route": scene.route.name,
+        "account": scene.rule.owner,
+        "carriers": [_stored(book, one) for one in carriers(book, asked, scene)],
+        "refused": [
+            {"route": one.rule.route.name, "code": one.code, "detail": one.detail}
+            for one in before[:ROUTES_MOST]
+        ],
+        "refused_more": dict(sorted(rest.items())),
+    }
+
+
+def number_of(stored: dict[str, Any]) -> int:
+    """The id of a content: the same in every process."""
+    octets = orjson.dumps(stored, option=orjson.OPT_SORT_KEYS)
+    return int.from_bytes(hashlib.blake2b(octets, digest_size=8).digest()) >> 1
+
+
+def carriers(book: Snapshot, asked: Asked, scene: Scene) -> list[CarrierVerdict]:
+    """Every carrier of the route: those that may take it in the order tried, then the others."""
+    shares = _shares(scene)
+    found = [
+        _candidate(book, scene, number, place, shares[number])
+        for place, number in enumerate(scene.order.tried)
+    ]
+    for number, group in enumerate(scene.route.groups, 1):
+        for choice in group.carriers:
+            if why := refused(book, choice.carrier_id, asked.traits.channel):
+                found += [CarrierVerdict(choice.carrier_id, number, REFUSED, *why)]
+    return found
+
+
+def amount(micros: int) -> str:
+    """Millionths of a unit as a decimal number, such as 0.0325."""
+    return f"{micros / 1_000_000:.6f}".rstrip("0").rstrip(".")
+
+
+def _routes(
+    book: Snapshot, plan: Plan, asked: Asked, taken_by: Rule | None
+) -> Iterator[RouteVerdict]:
+    is_taken = False
+    for table in plan.tables:
+        rules = sorted(
+            table.rules,
+            key=lambda one: (one.route.position, -one.fit(asked.prefix), one.route.id),
+        )
+        for rule in rules:
+            name = unmet(rule, asked)
+            if name is not None:
+                yield RouteVerdict(rule, name, against(rule, name, asked))
+            elif rule is taken_by:
+                is_taken = True
+                yield RouteVerdict(rule, "", "it takes the message")
+            elif is_taken:
+                yield RouteVerdict(rule, "earlier", "an earlier route takes the message")
+            else:
+                detail = _no_carrier(book, rule.route, asked.traits.channel)
+                yield RouteVerdict(rule, "no_carrier", detail)
+
+
+def _no_carrier(book: Snapshot, route: RouteRecord, channel: str) -> str:
+    why = [
+        refused(book, choice.carrier_id, channel)
+        for group in route.groups
+        for choice in group.carriers
+    ]
+    if any(one and one[0] == "channel" for one in why):
+        return f"none of its carriers has the channel {channel} and is enabled"
+    return "none of its carriers is enabled"
+
+
+def _candidate(
+    book: Snapshot, scene: Scene, number: int, place: int, share: float
+) -> CarrierVerdict:
+    one = scene.candidates[number]
+    if place == 0:
+        code, detail = _why_chosen(book, scene)
+    else:
+        code, detail = _why_not(book, scene, number)
+    return CarrierVerdict(
+        one.carrier_id,
+        one.group + 1,
+        CHOSEN if place == 0 else FALLBACK,
+        code,
+        detail,
+        place if place and not scene.is_drawn else None,
+        share,
+        scene.cost(number),
+        scene.standings[number].quality,
+    )
+
+
+def _why_chosen(book: Snapshot, scene: Scene) -> tuple[str, str]:
+    first = scene.order.tried[0]
+    group, one, quality = (
+        scene.group(first),
+        scene.candidates[first],
+        scene.standings[first].quality,
+    )
+    if len(scene.candidates) == 1:
+        return "only", "no other carrier of the route can take it"
+    if not scene.up[first]:
+        return "none_up", "no carrier of the route takes anything now: it waits for this one"
+    if first != scene.order.preferred:
+        preferred = _name(book, scene, scene.order.preferred)
+        return "explored", f"{group.explore_percent} % go to others than {preferred}, to learn"
+    rivals = [
+        n
+        for n, other in enumerate(scene.candidates)
+        if other.group == one.group
+        and scene.up[n]
+        and scene.standings[n].tier == scene.standings[first].tier
+    ]
+    if len(rivals) == 1:
+        return "best_left", "the only one left: see why the others were not"
+    if group.strategy == "weighted":
+        total = sum(scene.candidates[n].weight for n in rivals)
+        return "drawn", f"drawn by weight, {one.weight} of {total}"
+    if group.strategy == "least_cost":
+        cost = scene.cost(first)
+        return "cheapest", "no cost is known" if cost is None else f"the cheapest: {amount(cost)}"
+    if group.strategy == "best_quality":
+        return "best_quality", _delivers(quality)
+    return "preferred", "the first in order"
+
+
+def _why_not(book: Snapshot, scene: Scene, number: int) -> tuple[str, str]:
+    first = scene.order.tried[0]
+    stands, group = scene.standings[number], scene.group(number)
+    if not scene.up[number]:
+        return "down", "it takes nothing now"
+    if number == scene.order.preferred:
+        return "explored", "preferred, but this message goes to another, to learn"
+    if stands.tier != scene.standings[first].tier and stands.tier != FINE:
+        return _behind(group, stands)
+    if scene.candidates[number].group != scene.candidates[first].group:
+        return "later_group", f"group {scene.candidates[number].group + 1} comes later"
+    name = _name(book, scene, first)
+    if group.strategy == "weighted":
+        return "not_drawn", f"not drawn; weight {scene.candidates[number].weight}"
+    if group.strategy == "least_cost":
+        own, least = scene.cost(number), scene.cost(first)
+        if own is None or least is None:
+            return "no_cost", "no cost is known"
+        more = own - least
+        return "dearer", f"{amount(more)} dearer than {name}" if more > 0 else f"no cheaper: {name}"
+    if group.strategy == "best_quality":
+        return "worse", _delivers(stands.quality)
+    return "later", f"comes after {name}"
+
+
+def _behind(group: Group, stands: Standing) -> tuple[str, str]:
+    assert stands.quality is not None
+    delivers, why = _delivers(stands.quality), stands.quality.why
+    if stands.tier == DOUBTED:
+        return "suspect", why or "its receipts are not to be believed"
+    if stands.tier == BELOW_FLOOR:
+        assert group.quality_floor is not None
+        return "quality_floor", f"{delivers}; the group wants {group.quality_floor:.0%}"
+    assert stands.tier == WORSE
+    return "degraded", why or f"it delivers worse than it did: {delivers}"
+
+
+def _delivers(quality: Quality | None) -> str:
+    if quality is None:
+        return "not enough was sent to know how it delivers"
+    seconds = quality.median_seconds
+    within = "" if seconds is None else f", half of it within {_rounded(seconds)} s"
+    return f"{quality.delivered_rate:.0%} delivered{within}"
+
+
+def _rounded(seconds: float) -> str:
+    """To one digit: what differs less is the same in an explanation."""
+    return f"{float(f'{seconds:.1g}'):g}"
+
+
+def _shares(scene: Scene) -> list[float]:
+    """The part of such messages that each candidate gets while things are as they are."""
+    preferred = scene.order.preferred
+    shares = [0.0] * len(scene.candidates)
+    group = scene.group(preferred)
+    equals = [
+        n
+        for n, one in enumerate(scene.candidates)
+        if one.group == scene.candidates[preferred].group
+        and scene.up[n] == scene.up[preferred]
+        and scene.standings[n].tier == scene.standings[preferred].tier
+    ]
+    if group.strategy == "weighted":
+        total = sum(scene.candidates[n].weight for n in equals)
+        for n in equals:
+            shares[n] = scene.candidates[n].weight / total
+    else:
+        shares[preferred] = 1.0
+    if not group.explore_percent or not scene.up[preferred]:
+        return shares
+    explored = [0.0] * len(shares)
+    for n, share in enumerate(shares):
+        others = explorable(scene.candidates, scene.standings, scene.up, n) if share else []
+        for other in others:
+            explored[other] += share * group.explore_percent / 100 / len(others)
+        explored[n] += share * (1 - (group.explore_percent / 100 if others else 0))
+    return explored
+
+
+def _stored(book: Snapshot, one: CarrierVerdict) -> dict[str, Any]:
+    record = book.carriers.get(one.carrier_id)
+    found = {
+        "carrier": record.name if record else None,
+        "group": one.group,
+        "verdict": one.verdict,
+        "code": one.code,
+        "detail": one.detail,
+    }
+    return found if one.place is None else {**found, "place": one.place}
+
+
+def _name(book: Snapshot, scene: Scene, number: int) -> str:
+    return book.carriers[scene.candidates[number].carrier_id].name
