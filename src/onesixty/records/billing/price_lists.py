@@ -173,7 +173,7 @@ def _compare_key(diff: Diff, old: list[Row], new: list[Row]) -> None:
 
 def _end(diff: Diff, rows: Sequence[Row], at: datetime, *, told: bool) -> None:
     for row in rows:
-        if row.since >= at:
+        if row.since > at:
             diff.dropped.append(row)
         elif row.until is None or row.until > at:
             diff.ends[row.name] = at
@@ -200,7 +200,9 @@ async def rows_of(connection: Connection, deck_id: int) -> list[Row]:
 
 async def apply(tx: Connection, deck_id: int, diff: Diff) -> None:
     """Write what an import changes; the copies in memory follow within a second."""
+    # What would end when it begins never held.
     gone = [(*row.key, row.since) for row in diff.dropped]
+    gone += [(*key, since) for (key, since), until in diff.ends.items() if since == until]
     await tx.execute(
         "DELETE FROM deck_rows r USING unnest($2::smallint[], $3::text[], $4::text[],"
         " $5::timestamptz[]) AS gone(channel, network, prefix, since)"
@@ -209,7 +211,7 @@ async def apply(tx: Connection, deck_id: int, diff: Diff) -> None:
         deck_id,
         *columns(gone, 4),
     )
-    ends = [(*key, since, until) for (key, since), until in diff.ends.items()]
+    ends = [(*key, since, until) for (key, since), until in diff.ends.items() if since < until]
     await tx.execute(
         "UPDATE deck_rows r SET valid_until = ends.until FROM unnest($2::smallint[], $3::text[],"
         " $4::text[], $5::timestamptz[], $6::timestamptz[])"
