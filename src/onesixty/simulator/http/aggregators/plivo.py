@@ -1,7 +1,6 @@
 """Plivo as its customers see it: messages, and forms signed in both of its ways."""
 
 import hmac
-import secrets
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -156,7 +155,7 @@ class PlivoFarSide:
         )
 
     def _call(self, url: str, fields: Mapping[str, str]) -> CallbackRequest:
-        nonce = secrets.token_hex(16)
+        nonce = ids.uuid7().hex
         headers = {"content-type": "application/x-www-form-urlencoded"}
         for version, text in (("v2", _text_v2(url, nonce)), ("v3", _text_v3(url, fields, nonce))):
             digest = hmac.digest(self._settings["auth_token"].encode(), text.encode(), "sha256")

@@ -1,7 +1,6 @@
 """Sinch as its customers see it: batches, delivery reports, and messages from handsets."""
 
 import hmac
-import secrets
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64Error
 from collections.abc import Mapping
@@ -140,7 +139,7 @@ class SinchFarSide:
             return json_response(401, {"error": "invalid_client"})
         if b"grant_type=client_credentials" not in request.body:
             return json_response(400, {"error": "unsupported_grant_type"})
-        token = secrets.token_urlsafe(24)
+        token = _ulid()
         self._tokens.add(token)
         told = {"access_token": token, "expires_in": 3599, "scope": "", "token_type": "bearer"}
         return json_response(200, told)
