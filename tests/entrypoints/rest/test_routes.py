@@ -217,6 +217,7 @@ async def test_explain_what_if(door: Door) -> None:
     await carrier(door, "a")
     await route(door, "nights", match={"time": {"from": "22:00", "to": "06:00"}})
     await route(door, "ported", match={"network": "234-10"})
+    await route(door, "codes", match={"channel": "sms", "category": "otp"})
     facts = door.context.router.facts
     facts.cost = lambda *_: 5200
     facts.quality = lambda *_: routes.Quality(0.975, 4.0, 0.5, "degraded", 80)
@@ -225,11 +226,12 @@ async def test_explain_what_if(door: Door) -> None:
         ({}, None),
         ({"network": "23410"}, "ported"),
         ({"at": "2026-01-01T23:00:00Z"}, "nights"),
-        ({"at": "2026-01-01T23:00:00Z", "channel": "whatsapp"}, None),
+        ({"category": "otp"}, "codes"),
+        ({"category": "otp", "channel": "whatsapp"}, None),
     ):
         answer = (await door.ask("POST", "/v1/routes/explain", question | more)).body
         assert (answer["choice"] and answer["choice"]["route"]) == taker
-    assert answer["routes"][0]["code"] == "no_carrier"
+    assert answer["routes"][2]["detail"] == "channel is whatsapp, the route takes sms"
     answer = (await door.ask("POST", "/v1/routes/explain", question | {"network": "23410"})).body
     (lane,) = answer["choice"]["carriers"]
     assert lane["cost"] == "0.0052"

@@ -93,6 +93,8 @@ def test_the_network_may_be_told_by_the_facts() -> None:
 def test_only_carriers_of_the_channel_are_taken() -> None:
     """A message of another channel passes a route whose carriers have only sms."""
     rules = book(route(1, 11))
+    assert isinstance(rules.carriers, dict)
+    rules.carriers[11] = replace(rules.carriers[11], kind="smpp")
     assert taken(rules, traits(channel="sms")) == (1, [11])
     assert taken(rules, traits(channel="whatsapp")) is None
 
