@@ -27,6 +27,8 @@ from onesixty.simulator.http.stage.faults import HttpFaults
 from .behaviours import RESPONSE_SECONDS, SOMEBODY, Behaviour
 
 OUR_NUMBER: Final = "+447700900111"
+# Where a customer cannot choose: the number belongs to the account.
+_THEIR_NUMBERS: Final = {"whatsapp": "+15550783881"}
 ALWAYS: Final = Share(every=1)
 _BASE: Final = "/callbacks"
 
@@ -62,6 +64,7 @@ class HttpPeer:
         self.kind = kind
         self.spec: CarrierSpec = registry.SPECS[kind]
         self.channel = self.spec.channels[0]
+        self.our_number = _THEIR_NUMBERS.get(kind, OUR_NUMBER)
         self.reader: CallReader | None = None
         self.calls: list[Call] = []
         self.refused: list[CallRefusedError] = []
@@ -102,7 +105,7 @@ class HttpPeer:
 
     def say(self, text: str) -> None:
         """Somebody sends us a text."""
-        self.stage.say(SOMEBODY, OUR_NUMBER, text)
+        self.stage.say(SOMEBODY, self.our_number, text)
 
     def call(self, told: CallbackRequest) -> Call:
         """A callback as it arrives here."""

@@ -77,5 +77,5 @@ def _altered(signature: str) -> str:
     if run is None:
         return signature + "0"
     middle = (run.start() + run.end()) // 2
-    letter = "a" if signature[middle] != "a" else "b"
+    letter = "a" if signature[middle] not in "aA" else "b"  # hex digits may be of either case
     return signature[:middle] + letter + signature[middle + 1 :]
