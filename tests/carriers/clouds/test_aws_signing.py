@@ -90,12 +90,16 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPat
 async def test_credentials_are_found_where_aws_tools_find_them(
     machine: pytest.MonkeyPatch,
 ) -> None:
-    """Without any the message has not left; once there are some, they sign."""
-    signer = Signer(config(SPEC, {"region": "us-east-1"}), "sns")
+    """Without any the message has not left; once there are some, they sign, some seconds later."""
+    clock = ManualClock()
+    signer = Signer(config(SPEC, {"region": "us-east-1"}, clock), "sns")
     with pytest.raises(NotSentError, match="no AWS credentials"):
         await signer.sign(REQUEST)
     machine.setenv("AWS_ACCESS_KEY_ID", "FOUND")
     machine.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    with pytest.raises(NotSentError, match="no AWS credentials"):
+        await signer.sign(REQUEST)
+    await clock.advance(5)
     assert "Credential=FOUND/" in (await signer.sign(REQUEST)).headers["Authorization"]
 
 

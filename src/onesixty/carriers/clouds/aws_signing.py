@@ -24,6 +24,7 @@ FIELDS: Final = (
 )  # fmt: skip
 # botocore renews temporary credentials from 15 minutes before they end, when it is asked.
 _LOOK_AGAIN_SECONDS: Final = 60.0
+_FAILED_SECONDS: Final = 5.0
 
 
 def endpoint(config: CarrierConfig, service: str) -> str:
@@ -96,20 +97,33 @@ class _Credentials:
                 given["access_key_id"], given["secret_access_key"], given.get("session_token")
             )
         self._found: Any = None
-        self._look_at = 0.0
+        self._look_at, self._wrong = float("-inf"), ""
         self._looking = asyncio.Lock()
 
     async def now(self) -> Keys:
-        """What to sign with. While somebody looks for newer ones, the known ones do."""
-        if self._keys and (
-            self._are_fixed or self._clock.monotonic() < self._look_at or self._looking.locked()
-        ):
+        """What to sign with. While somebody looks for newer ones, the known ones do.
+
+        Raises NotSentError; who asks again soon is told the same, since to look may take long.
+        """
+        if self._keys and (self._are_fixed or not self._is_due() or self._looking.locked()):
             return self._keys
         async with self._looking:
-            if self._keys is None or self._clock.monotonic() >= self._look_at:
-                self._keys = await asyncio.to_thread(self._look)
-                self._look_at = self._clock.monotonic() + _LOOK_AGAIN_SECONDS
+            if self._is_due():
+                await self._look_again()
+        if self._keys is None:
+            raise NotSentError(self._wrong)
         return self._keys
+
+    def _is_due(self) -> bool:
+        return self._clock.monotonic() >= self._look_at
+
+    async def _look_again(self) -> None:
+        try:
+            self._keys = await asyncio.to_thread(self._look)
+            self._look_at = self._clock.monotonic() + _LOOK_AGAIN_SECONDS
+        except NotSentError as error:
+            self._keys, self._wrong = None, str(error)
+            self._look_at = self._clock.monotonic() + _FAILED_SECONDS
 
     def _look(self) -> Keys:
         """Blocks: reads files, and asks the instance for its role."""
@@ -120,9 +134,11 @@ class _Credentials:
             if self._found is None:
                 self._found = Session().get_credentials()
             frozen = self._found and self._found.get_frozen_credentials()
-        except (BotoCoreError, RuntimeError) as error:  # RuntimeError: renewed, and too old
+        except (BotoCoreError, OSError, ValueError, RuntimeError) as error:
             raise NotSentError(f"AWS credentials cannot be had: {error}") from error
         if not frozen:
-            raise NotSentError("there are no AWS credentials: set access_key_id, or give this "
-                               "machine a role, a profile or AWS_ACCESS_KEY_ID")  # fmt: skip
+            raise NotSentError(
+                "there are no AWS credentials: set access_key_id, or give this machine a role, a"
+                " profile or AWS_ACCESS_KEY_ID"
+            )
         return Keys(frozen.access_key, frozen.secret_key, frozen.token)
