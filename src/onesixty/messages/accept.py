@@ -117,7 +117,7 @@ class Acceptor:
         count.
         """
         began = self._clock.monotonic()
-        decided = decide(self._keeper.book, request, caller, self._clock.now(), self._pick(caller))
+        decided = self.preview(request, caller)
         if isinstance(decided, Refusal):
             return decided
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
@@ -159,9 +159,10 @@ class Acceptor:
         encode: Encode | None,
     ) -> list[Message | Refusal] | idempotency.Answer:
         book, now, pick = self._keeper.book, self._clock.now(), self._pick(caller)
+        network = self.router.facts.network
         decided: list[Message | Refusal] = []
         for number, request in enumerate(requests):
-            outcome = decide(book, request, caller, now, pick)
+            outcome = decide(book, request, caller, now, pick, network)
             if isinstance(outcome, Message):
                 outcome.batch_id = batch_id
             decided.append(outcome)
@@ -199,7 +200,8 @@ class Acceptor:
 
     def preview(self, request: SendRequest, caller: Caller) -> Message | Refusal:
         """Decide as for a send, and store nothing."""
-        return decide(self._keeper.book, request, caller, self._clock.now(), self._pick(caller))
+        now, pick, network = self._clock.now(), self._pick(caller), self.router.facts.network
+        return decide(self._keeper.book, request, caller, now, pick, network)
 
     def _pick(self, caller: Caller) -> "Pick":
         return self._pick_sandbox if caller.test else self._pick_route
@@ -332,19 +334,25 @@ def _answer(entry: _Entry, result: Result) -> None:
 
 
 Pick = Callable[[Snapshot, routes.Traits], routes.Chosen | None]
+Network = Callable[[str], str | None]  # MCC and MNC of a number, as far as they are known
 
 
 def decide(
-    book: Snapshot, request: SendRequest, caller: Caller, now: datetime, pick: Pick
+    book: Snapshot,
+    request: SendRequest,
+    caller: Caller,
+    now: datetime,
+    pick: Pick,
+    network: Network,
 ) -> Message | Refusal:
     """Everything that is decided about a message, and about each step of its plan if it has one."""
     if not request.steps:
-        return _decide(book, request, caller, now, pick)
+        return _decide(book, request, caller, now, pick, network)
     if refusal := screen.waits(request):
         return refusal
     decided: list[Message] = []
     for number, step in enumerate(request.steps):
-        one = _decide(book, screen.of_step(request, step), caller, now, pick)
+        one = _decide(book, screen.of_step(request, step), caller, now, pick, network)
         if isinstance(one, Refusal):
             where = f"/fallback/{number}"
             return Refusal(one.code, f"{where}: {one.detail}", where + (one.pointer or ""))
@@ -359,7 +367,12 @@ def decide(
 
 
 def _decide(
-    book: Snapshot, request: SendRequest, caller: Caller, now: datetime, pick: Pick
+    book: Snapshot,
+    request: SendRequest,
+    caller: Caller,
+    now: datetime,
+    pick: Pick,
+    network: Network,
 ) -> Message | Refusal:
     """What is decided about one message, in the order in which a reader would ask."""
     message = Message(
@@ -387,7 +400,7 @@ def _decide(
     routed = _route(book, message, country, pick)
     if isinstance(routed, Refusal) or not book.billing.payers:
         return routed
-    return pricing.price(book, routed, caller.key_id, country)
+    return pricing.price(book, routed, caller.key_id, country, network(routed.recipient))
 
 
 def _route(book: Snapshot, message: Message, country: str | None, pick: Pick) -> Message | Refusal:

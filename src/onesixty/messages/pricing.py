@@ -16,7 +16,7 @@ FIRST_LOOK: Final = timedelta(seconds=2)  # by then most messages were handed ov
 
 
 def price(
-    book: Snapshot, message: Message, key_id: UUID, country: str | None, network: str | None = None
+    book: Snapshot, message: Message, key_id: UUID, country: str | None, network: str | None
 ) -> Message | Refusal:
     """Set the price and what is to be held; or say why there is none.
 

@@ -5,7 +5,7 @@ the message has become decides (`verdict.py`); transfers, balances, caps and usa
 the transaction that takes the hold away, so each is settled once. One process at a time does this.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Final
@@ -89,8 +89,16 @@ class _Work:
 class HoldSettler:
     """Looks every second for holds that are due."""
 
-    def __init__(self, database: Database, clock: Clock, keeper: SnapshotKeeper) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        keeper: SnapshotKeeper,
+        network: Callable[[str], str | None],
+    ) -> None:
+        """`network` tells the MCC and MNC of a number, as far as they are known."""
         self._database, self._clock, self._keeper = database, clock, keeper
+        self._network = network
         self._look_at = clock.monotonic()
 
     async def run_once(self) -> bool:
@@ -130,10 +138,27 @@ class HoldSettler:
             lines = [
                 line
                 for row, charged in work.ended
-                for line in _lines(row, charged, costs.get(row["message_id"], ()), book)
+                for line in _lines(row, charged, self._costs(row, costs, book.billing), book)
             ]
             await usage.count(tx, lines)
             _log.info("billing.settled", messages=len(work.ended))
+
+    def _costs(
+        self, row: Any, costs: Mapping[UUID, Sequence[Any]], billing: Billing
+    ) -> dict[tuple[int, str], int]:
+        """What carriers took, by carrier and currency: in their words, else after their lists."""
+        sums: dict[tuple[int, str], int] = {}
+        for part in costs.get(row["message_id"], ()):
+            if part["cost_micros"] is not None:
+                found: tuple[int, str] | None = (part["cost_micros"], part["cost_currency"])
+            else:
+                number, at = row["recipient"], part["submitted_at"]
+                network = self._network(number)
+                found = billing.cost(part["carrier_id"], number, network, row["channel"], at)
+            if found:
+                name = (part["carrier_id"], found[1])
+                sums[name] = sums.get(name, 0) + found[0]
+        return sums
 
 
 def _known(row: Any, silent: frozenset[int]) -> Known:
@@ -186,11 +211,13 @@ def _arguments(work: _Work, now: datetime) -> list[Any]:
     ]
 
 
-def _lines(row: Any, charged: int, costs: Sequence[Any], book: Snapshot) -> list[Line]:
+def _lines(
+    row: Any, charged: int, costs: Mapping[tuple[int, str], int], book: Snapshot
+) -> list[Line]:
     """One line for the message, and one for each further carrier or currency that it cost."""
     if row["status"] is None:  # its month was dropped
         return []
-    sums = _costs(row, costs, book.billing)
+    sums = dict(costs)
     own = next((name for name in sums if name[0] == row["carrier_id"]), None)
     cost_currency, cost = (own[1], sums.pop(own)) if own else ("", 0)
     day = row["at"].astimezone(UTC).date()
@@ -209,22 +236,6 @@ def _lines(row: Any, charged: int, costs: Sequence[Any], book: Snapshot) -> list
         for number, ((carrier_id, unit), micros) in enumerate(sorted(sums.items()), 1)
     ]  # fmt: skip
     return [first, *others]
-
-
-def _costs(row: Any, costs: Sequence[Any], billing: Billing) -> dict[tuple[int, str], int]:
-    """What carriers took, by carrier and currency: in their own words, else after their decks."""
-    sums: dict[tuple[int, str], int] = {}
-    for part in costs:
-        if part["cost_micros"] is not None:
-            found: tuple[int, str] | None = (part["cost_micros"], part["cost_currency"])
-        else:
-            at = part["submitted_at"]
-            number, channel = row["recipient"], row["channel"]
-            found = billing.cost(part["carrier_id"], number, None, channel, at)
-        if found:
-            name = (part["carrier_id"], found[1])
-            sums[name] = sums.get(name, 0) + found[0]
-    return sums
 
 
 def _silent(book: Snapshot) -> frozenset[int]:
