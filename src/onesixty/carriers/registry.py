@@ -3,7 +3,14 @@
 from typing import Final
 
 from onesixty.carriers import loopback
-from onesixty.carriers.aggregators import plivo, sinch, telnyx, twilio
+from onesixty.carriers.aggregators import (
+    plivo,
+    sinch,
+    telnyx,
+    twilio,
+    vonage_messages,
+    vonage_sms,
+)
 from onesixty.carriers.clouds import aws_sms, aws_sns, azure
 from onesixty.carriers.contract import CarrierSpec
 from onesixty.carriers.declared import carrier as declared
@@ -19,6 +26,8 @@ SPECS: Final[dict[str, CarrierSpec]] = {
         sinch.SPEC,
         telnyx.SPEC,
         twilio.SPEC,
+        vonage_messages.SPEC,
+        vonage_sms.SPEC,
         aws_sms.SPEC,
         aws_sns.SPEC,
         azure.SPEC,

@@ -18,12 +18,11 @@ from onesixty.carriers.content import Content, Media, Template
 from onesixty.carriers.contract import ReceiptState
 from onesixty.carriers.http.client import Client
 from onesixty.kit.clock import ManualClock
+from onesixty.simulator.http.aggregators.twilio import TwilioFarSide
 from onesixty.simulator.http.far_side import Incoming, Refusal, Response, Submitted
-from onesixty.simulator.http.twilio import TwilioFarSide
 from onesixty.simulator.numbers import State
-
-from .desk import Desk, listening
-from .rerouted import reroute
+from simulator.http.desk import Desk, listening
+from simulator.http.rerouted import reroute
 
 SETTINGS = TwilioFarSide.credentials
 SERVICE = "MG" + "1" * 32
