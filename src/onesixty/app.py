@@ -53,6 +53,7 @@ from onesixty.nodes.bell import Bell
 from onesixty.nodes.node import Node
 from onesixty.nodes.questions import Questions
 from onesixty.records import accounts, carriers, idempotency
+from onesixty.records.billing.costs import Costs
 from onesixty.records.bootstrap import prepare
 from onesixty.records.carrier_configs import PATH, CarrierConfigs
 from onesixty.records.snapshot import SnapshotKeeper
@@ -184,6 +185,7 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     wake_outbox = _waker(keeper, node, ring, wake_webhooks, esme_deliverer)
     handover = Handover(dispatcher, book, node.number, _sandbox(keeper), wake_outbox)
     acceptor = Acceptor(database, keeper, sealer, clock, luck, handover)
+    acceptor.router.facts.cost = Costs(lambda: keeper.book.billing, clock.now).of
     configs = CarrierConfigs(sealer, clock, luck, settings.public_url)
     lanes = LaneKeeper(keeper, configs, dispatcher, node)
     housekeeping = Housekeeping(database, clock, wake_outbox, inbound)
@@ -336,7 +338,9 @@ def _loops(app: App, clock: Clock, failover: Failover) -> list[Loop]:
             Loop("backlog", Backlog(*parts).run_once, clock, idle_seconds=BACKLOG_IDLE_SECONDS),
             Loop(
                 "billing",
-                HoldSettler(app.database, clock, app.keeper).run_once,
+                HoldSettler(
+                    app.database, clock, app.keeper, app.acceptor.router.facts.network
+                ).run_once,
                 clock,
                 idle_seconds=BILLING_IDLE_SECONDS,
             ),
