@@ -1,16 +1,28 @@
 """Which URLs the platform may call: none that reach into the network it runs in."""
 
+import contextlib
 import ipaddress
 import socket
-from urllib.parse import urlsplit
+from collections.abc import AsyncIterator
+from typing import Final
+from urllib.parse import urljoin, urlsplit
 
-from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from aiohttp import (
+    ClientError,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    DummyCookieJar,
+    TCPConnector,
+)
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
 from onesixty.kit.problems import FieldError, Problem
 
 USER_AGENT = "Onesixty/0.1 (+webhooks)"
+_REDIRECTS: Final = (301, 302, 303, 307, 308)
+_REDIRECTS_MOST: Final = 5
 
 
 class ForbiddenAddressError(OSError):
@@ -55,6 +67,31 @@ def session(*, allow_private: bool, connections: int, seconds: float) -> ClientS
         headers={"User-Agent": USER_AGENT},
         auto_decompress=False,
     )
+
+
+@contextlib.asynccontextmanager
+async def got(url: str, *, allow_private: bool, seconds: float) -> AsyncIterator[ClientResponse]:
+    """The answer to a GET, its body to be read; redirects are followed where URLs may be called.
+
+    Raises OSError, in words for people. Reading the body raises aiohttp's own errors.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            client = session(allow_private=allow_private, connections=1, seconds=seconds)
+            await stack.enter_async_context(client)
+            for _ in range(_REDIRECTS_MOST):
+                if why := _why_not(url, allow_private):
+                    raise OSError(why)
+                response = await client.get(url, allow_redirects=False)
+                stack.callback(response.close)
+                if response.status not in _REDIRECTS or "Location" not in response.headers:
+                    break
+                url = urljoin(url, response.headers["Location"])
+            else:
+                raise OSError("it redirects too often")
+        except ClientError as error:
+            raise OSError(f"{urlsplit(url).hostname}: {error!r}") from error
+        yield response
 
 
 def check_url(url: str, *, allow_private: bool, pointer: str) -> None:

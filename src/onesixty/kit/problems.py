@@ -108,6 +108,12 @@ _TABLE = (
         0x0C,
     ),
     Kind(
+        "media_unavailable",
+        502,
+        "The file cannot be fetched from where it is",
+        "Carriers keep files for days or weeks; `detail` says what theirs answered.",
+    ),
+    Kind(
         "method_not_allowed",
         405,
         "This path does not take that method",

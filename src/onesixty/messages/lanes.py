@@ -120,8 +120,9 @@ class LaneKeeper:
         groups: dict[tuple[Any, ...], list[int]] = {}
         for one in self._keeper.book.carriers.values():
             spec = registry.SPECS.get(one.kind)  # None: its package is not installed any more
-            if spec and spec.account:
-                key = one.account_id, one.kind, *(one.settings.get(name) for name in spec.account)
+            names = [one.settings.get(name) for name in spec.account] if spec else []
+            if any(name is not None for name in names):
+                key = one.account_id, one.kind, *names
                 groups.setdefault(key, []).append(one.id)
         return {
             number: [other for other in group if other != number]

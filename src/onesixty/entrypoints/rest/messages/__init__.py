@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from onesixty.entrypoints.rest.messages import batches, endpoints
+from onesixty.entrypoints.rest.messages import batches, endpoints, media
 from onesixty.entrypoints.rest.messages.endpoints import PATH, take
 from onesixty.entrypoints.rest.messages.send_body import schemas
 
@@ -12,3 +12,4 @@ router = APIRouter()
 # batches first: /v1/messages/batch is a path of its own
 router.include_router(batches.router)
 router.include_router(endpoints.router)
+router.include_router(media.router)
