@@ -127,10 +127,13 @@ def fallback(
 
 def price(micros: int | None, account_id: int, book: Snapshot) -> dict[str, str] | None:
     """What an account is charged, as `{"amount": "0.0325", "currency": "EUR"}`, or None."""
-    if micros is None:
-        return None
+    return None if micros is None else money(micros, currency_of(account_id, book))
+
+
+def money(micros: int, currency: str) -> dict[str, str]:
+    """An amount of at least 0, as `{"amount": "0.0325", "currency": "EUR"}`."""
     amount = f"{micros // 1_000_000}.{micros % 1_000_000:06d}".rstrip("0")
-    return {"amount": amount + "0" * (amount[-1] == "."), "currency": currency_of(account_id, book)}
+    return {"amount": amount + "0" * (amount[-1] == "."), "currency": currency}
 
 
 def currency_of(account_id: int, book: Snapshot) -> str:

@@ -238,7 +238,8 @@ async def submissions(connection: Connection, message_id: UUID) -> Rows:
     """Every part of every attempt of a message, oldest first."""
     rows: Rows = await connection.fetch(
         "SELECT attempt, part, carrier_id, outcome, carrier_message_id, code, submitted_at,"
-        " answered_at, receipt_state, receipt_error, receipt_at FROM submissions"
+        " answered_at, receipt_state, receipt_error, receipt_at, cost_micros, cost_currency"
+        " FROM submissions"
         " WHERE message_id = $1 ORDER BY attempt, part",
         message_id,
     )
@@ -248,8 +249,8 @@ async def submissions(connection: Connection, message_id: UUID) -> Rows:
 async def receipts(connection: Connection, message_id: UUID) -> Rows:
     """Every receipt of a message as it came, oldest first."""
     rows: Rows = await connection.fetch(
-        "SELECT part, carrier_id, carrier_message_id, state, error, raw, received_at FROM receipts"
-        " WHERE message_id = $1 ORDER BY id",
+        "SELECT part, carrier_id, carrier_message_id, state, error, raw, received_at, network"
+        " FROM receipts WHERE message_id = $1 ORDER BY id",
         message_id,
     )
     return rows

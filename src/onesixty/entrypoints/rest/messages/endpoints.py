@@ -218,7 +218,7 @@ async def get_timeline(message_id: str, caller: Reader, context: Here) -> Respon
                 }
                 for one in told
             ],
-            "parts": [_part(context, one) for one in parts],
+            "parts": [_part(context, caller, one) for one in parts],
             "receipts": [_receipt(context, one) for one in receipts],
         }
     )
@@ -307,9 +307,10 @@ def _carrier(context: Context, name: str | None) -> int | None:
     return found[0] if found else 0
 
 
-def _part(context: Context, row: Any) -> dict[str, Any]:
+def _part(context: Context, caller: Caller, row: Any) -> dict[str, Any]:
     carrier = context.keeper.book.carriers.get(row["carrier_id"])
-    state = ReceiptState(row["receipt_state"])
+    state, micros = ReceiptState(row["receipt_state"]), row["cost_micros"]
+    is_own = carrier is not None and carrier.account_id == caller.account_id
     return {
         "attempt": row["attempt"],
         "part": row["part"],
@@ -322,6 +323,9 @@ def _part(context: Context, row: Any) -> dict[str, Any]:
         "receipt": None if state is ReceiptState.NONE else state.name.lower(),
         "receipt_error": row["receipt_error"],
         "receipt_at": render.timestamp(row["receipt_at"]),
+        "cost": render.money(micros, row["cost_currency"])
+        if is_own and micros is not None
+        else None,
     }
 
 
@@ -331,6 +335,7 @@ def _receipt(context: Context, row: Any) -> dict[str, Any]:
         "state": ReceiptState(row["state"]).name.lower(),
         "error": row["error"],
         "carrier_message_id": row["carrier_message_id"],
+        "network": row["network"],
         "raw": row["raw"],
         "received_at": render.timestamp(row["received_at"]),
     }

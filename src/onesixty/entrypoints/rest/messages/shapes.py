@@ -96,6 +96,15 @@ class MessageShown(BaseModel):
         None, description="The carrier's id of the message that this one answers"
     )
     interactive: dict[str, Any] | None = Field(None, description="In the JSON of the channel")
+    profile: str | None = Field(None, description="Of a received message: the sender's name there")
+    payload: str | None = Field(
+        None, description="Of a received message: what the button that was pressed stands for"
+    )
+    opt_out: str | None = Field(
+        None,
+        description="Of a received message: what the carrier takes it for",
+        json_schema_extra={"enum": ["stop", "start", "help"]},
+    )
     fallback: list[StepShown] | None = Field(
         None, description="The plan of a message with several channels, in its order"
     )
@@ -178,6 +187,11 @@ class TimelinePart(BaseModel):
     receipt: str | None = Field(description="The state that stands")
     receipt_error: str | None
     receipt_at: str | None
+    cost: dict[str, str] | None = Field(
+        description="What the carrier says that it takes for it; null where it says nothing, or the"
+        " carrier is another account's",
+        examples=[{"amount": "0.0075", "currency": "USD"}],
+    )
 
 
 class TimelineReceipt(BaseModel):
@@ -187,6 +201,9 @@ class TimelineReceipt(BaseModel):
     state: str
     error: str | None
     carrier_message_id: str
+    network: str | None = Field(
+        description="MCC and MNC of the recipient, where the carrier tells them", examples=["23410"]
+    )
     raw: str
     received_at: str
 
