@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import structlog
 
+from onesixty.carriers import registry
 from onesixty.carriers.contract import TracedCarrier
 from onesixty.carriers.smpp.traces import Traces
 from onesixty.entrypoints.callbacks.door import Door as CallbackDoor
@@ -161,6 +162,7 @@ class App:
 
 async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Clock) -> App:
     """Put one process together on a migrated database. Nothing runs before `App.start`."""
+    registry.add_installed()
     database = await Database.open(database_url, connections=settings.database_connections)
     new_key = await prepare(database, sealer, settings.bootstrap_key, clock.now())
     luck, role = chance(), settings.role
