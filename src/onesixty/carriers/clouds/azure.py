@@ -12,7 +12,7 @@ from email.utils import format_datetime
 from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import orjson
 
@@ -37,7 +37,6 @@ from onesixty.kit import ids
 
 _API_VERSION: Final = "2021-03-07"
 _CHARACTERS_MOST: Final = 2048
-_REPEATS: Final = UUID("6f1c2f0e-0d0c-5a0e-9c52-0a1d2c7d160a")  # the space of our repeatability ids
 # How long Azure remembers a repeatability id is not published; its guidelines ask for minutes. So a
 # message that waited before its first try must not be dated back to when it was accepted.
 _AT_ONCE: Final = timedelta(minutes=5)
@@ -66,7 +65,7 @@ class AzureDialect:
             "smsRecipients": [
                 {
                     "to": one.recipient,
-                    "repeatabilityRequestId": str(uuid5(_REPEATS, one.message_id.hex)),
+                    "repeatabilityRequestId": str(one.message_id),
                     "repeatabilityFirstSent": _date(self._first_sent(one)),
                 }
             ],

@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import uuid
 from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from onesixty.kit import ids
 from onesixty.kit.clock import Clock
 from onesixty.simulator.http.far_side import CallbackRequest, Incoming, Response
 
@@ -107,7 +107,7 @@ class Topic:
 
     def confirmation(self, url: str, kind: str = "SubscriptionConfirmation") -> CallbackRequest:
         """The question whether the subscriber wants to be one, or the word that it is none now."""
-        token = uuid.uuid4().hex
+        token = ids.uuid7().hex
         subscribe = f"{self.url}/?Action=ConfirmSubscription&TopicArn={self._arn}&Token={token}"
         words = f"You have chosen to subscribe to the topic {self._arn}."
         return self._call(url, kind, Message=words, SubscribeURL=subscribe, Token=token)
@@ -117,7 +117,7 @@ class Topic:
         envelope = {
             **fields,
             "Type": kind,
-            "MessageId": str(uuid.uuid4()),
+            "MessageId": str(ids.uuid7()),
             "TopicArn": self._arn,
             "Timestamp": f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03}Z",
         }

@@ -1,12 +1,12 @@
 """AWS End User Messaging SMS as its customers see it, with its events and replies by a topic."""
 
 import re
-import uuid
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 import orjson
 
+from onesixty.kit import ids
 from onesixty.kit.clock import Clock
 from onesixty.simulator.http import aws
 from onesixty.simulator.http.far_side import (
@@ -145,7 +145,7 @@ class AwsSmsFarSide:
             "destinationNumber": recipient,
             "messageKeyword": "KEYWORD_" + recipient.removeprefix("+"),
             "messageBody": text,
-            "inboundMessageId": str(uuid.uuid4()),
+            "inboundMessageId": str(ids.uuid7()),
         }
         return [self.topic.notification(account_url, message)]
 
@@ -165,7 +165,7 @@ def _read(action: str, fields: Mapping[str, Any]) -> Submitted | Response:
     if not 5 <= fields.get("TimeToLive", 5) <= 259_200:
         return _wrong("TimeToLive", "INVALID_PARAMETER")
     return Submitted(
-        id=str(uuid.uuid4()),
+        id=str(ids.uuid7()),
         sender=fields.get("OriginationIdentity") or "",
         recipient="+" + number.removeprefix("+"),
         text=text,

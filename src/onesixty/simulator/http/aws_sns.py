@@ -1,12 +1,12 @@
 """Amazon SNS as those see it who publish to phone numbers, with its delivery logs sent on."""
 
 import re
-import uuid
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
+from onesixty.kit import ids
 from onesixty.kit.clock import Clock
 from onesixty.simulator.http import aws
 from onesixty.simulator.http.far_side import (
@@ -151,7 +151,7 @@ def _published(fields: Mapping[str, str]) -> Submitted | Response:
         "AWS.SNS.SMS.SenderID", ""
     )
     return Submitted(
-        id=str(uuid.uuid4()),
+        id=str(ids.uuid7()),
         sender=sender,
         recipient="+" + number.removeprefix("+"),
         text=text,
@@ -171,7 +171,7 @@ def _error(status: int, code: str, words: str, retry_after: int | None = None) -
 
 
 def _xml(status: int, name: str, inner: str, headers: Mapping[str, str] | None = None) -> Response:
-    request = f"<RequestId>{uuid.uuid4()}</RequestId>"
+    request = f"<RequestId>{ids.uuid7()}</RequestId>"
     told = request if name == "ErrorResponse" else f"<ResponseMetadata>{request}</ResponseMetadata>"
     body = f'<{name} xmlns="{_XMLNS}">{inner}{told}</{name}>'
     return Response(status, body.encode(), "text/xml", headers or {})

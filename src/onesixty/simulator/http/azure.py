@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 import re
-import uuid
 from base64 import b64decode, b64encode
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from typing import Any, ClassVar, Final
 
 import orjson
 
+from onesixty.kit import ids
 from onesixty.kit.clock import Clock
 from onesixty.simulator.http.far_side import (
     CallbackRequest,
@@ -131,7 +131,7 @@ class AzureFarSide:
     ) -> list[CallbackRequest]:
         """One message: Azure joins its parts."""
         data = {
-            "MessageId": f"Incoming_{uuid.uuid4()}",
+            "MessageId": f"Incoming_{ids.uuid7()}",
             "From": sender.removeprefix("+"),
             "To": recipient.removeprefix("+"),
             "Message": text,
@@ -142,10 +142,10 @@ class AzureFarSide:
 
     def validation(self, account_url: str) -> CallbackRequest:
         """The question with which a subscription begins."""
-        code = str(uuid.uuid4())
+        code = str(ids.uuid7())
         data = {"validationCode": code, "validationUrl": f"https://example.com/validate?id={code}"}
         event = {
-            "id": str(uuid.uuid4()),
+            "id": str(ids.uuid7()),
             "topic": self._settings["topic"],
             "subject": "",
             "eventType": "Microsoft.EventGrid.SubscriptionValidationEvent",
@@ -158,7 +158,7 @@ class AzureFarSide:
 
     def _event(self, url: str, kind: str, number: str, data: Mapping[str, Any]) -> CallbackRequest:
         event = {
-            "id": str(uuid.uuid4()),
+            "id": str(ids.uuid7()),
             "topic": self._settings["topic"],
             "subject": f"/phonenumber/{number.removeprefix('+')}",
             "eventType": f"Microsoft.Communication.{kind}",
@@ -190,12 +190,12 @@ class AzureFarSide:
 
 def _repeat(recipient: Mapping[str, Any]) -> tuple[str, str]:
     given = recipient.get("repeatabilityRequestId"), recipient.get("repeatabilityFirstSent")
-    return str(given[0] or uuid.uuid4()), str(given[1])
+    return str(given[0] or ids.uuid7()), str(given[1])
 
 
 def _submitted(fields: Mapping[str, Any], recipient: Mapping[str, Any]) -> Submitted | Response:
     one = Submitted(
-        id=f"Outgoing_{uuid.uuid4()}",
+        id=f"Outgoing_{ids.uuid7()}",
         sender=fields["from"],
         recipient=recipient.get("to", ""),
         text=fields.get("message", ""),
