@@ -25,7 +25,6 @@ SPECS: Final[dict[str, CarrierSpec]] = {
     for spec in (
         smpp.SPEC,
         loopback.SPEC,
-        infobip.SPEC,
         plivo.SPEC,
         sinch.SPEC,
         telnyx.SPEC,
