@@ -45,6 +45,18 @@ class Template:
 
 
 @dataclass(frozen=True, slots=True)
+class TemplateState:
+    """A template as its provider has it."""
+
+    name: str
+    language: str
+    status: str  # in the provider's words, capitals: APPROVED, PENDING, REJECTED, PAUSED, DISABLED
+    category: str = ""  # MARKETING, UTILITY, AUTHENTICATION
+    reason: str = ""  # why it is not approved
+    components: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
     """Everything beside the text; a plain text message has none of it."""
 

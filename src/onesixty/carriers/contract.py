@@ -11,7 +11,7 @@ from enum import IntEnum
 from typing import Any, Protocol, runtime_checkable
 from uuid import UUID
 
-from onesixty.carriers.content import SMS, Content
+from onesixty.carriers.content import SMS, Content, TemplateState
 from onesixty.kit.chance import Chance
 from onesixty.kit.clock import Clock
 from onesixty.smpp.trace.capture import Wiretap
@@ -44,6 +44,12 @@ class Submission:
     form: Form | None = None  # None: plain text
     channel: str = SMS
     content: Content | None = None  # None: text alone
+    earlier: int = 0  # attempts at other channels
+
+    @property
+    def tries(self) -> int:
+        """The number of this attempt among those at its channel, from 1."""
+        return self.attempt - self.earlier
 
     @property
     def parts_accepted(self) -> int:
@@ -389,6 +395,15 @@ class MediaCarrier(Protocol):
         ...
 
 
+@runtime_checkable
+class TemplatedCarrier(Protocol):
+    """A carrier whose provider approves templates beforehand."""
+
+    async def templates(self) -> Sequence[TemplateState]:
+        """Every template of the account. Raises OSError with what the provider says."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class SettingField:
     """A setting of a carrier kind: checks input, draws forms, masks secrets, fills the manual."""
@@ -427,7 +442,12 @@ class CarrierSpec:
     calls: Callable[["CarrierConfig"], CallReader] | None = None
     # Callback URLs to be pasted at the far side: what each is for, by its path behind ours.
     callbacks: Mapping[str, str] = field(default_factory=dict)
+    templates: str = ""  # the setting without which its templates cannot be read; "": it has none
     guide: str = ""  # its page in docs/guide/carriers, without the ending; "": none of its own
+
+    def tells(self, settings: Mapping[str, Any]) -> bool:
+        """Whether a carrier with these settings gives receipts."""
+        return "receipts" in self.receives and bool(settings.get("receipts", True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
 """The WhatsApp Business Cloud API as a carrier: sends, and fetches files and templates."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from onesixty.carriers.aggregators.calls import object_of
-from onesixty.carriers.content import WHATSAPP
+from onesixty.carriers.aggregators.calls import object_of, objects, words
+from onesixty.carriers.content import WHATSAPP, TemplateState
 from onesixty.carriers.contract import CarrierConfig, CarrierSpec, SettingField
 from onesixty.carriers.http.carrier import HttpCarrier
 from onesixty.carriers.http.client import Client
@@ -47,26 +47,18 @@ class WhatsAppCarrier(HttpCarrier):
             await client.close()
         return answer.headers.get("content-type", "application/octet-stream"), answer.body
 
-    async def templates(self) -> list[dict[str, Any]]:
-        """Every template of the business as Meta has it: name, language, category, status, ...
-
-        Raises OSError; also when the setting `waba_id` is missing.
-        """
+    async def templates(self) -> Sequence[TemplateState]:
+        """Every template of the business. Raises OSError; also when `waba_id` is not set."""
         if not self._business:
             raise OSError("set waba_id, the WhatsApp Business Account, to read its templates")
-        found: list[dict[str, Any]] = []
+        found: list[TemplateState] = []
         after = ""
         for _ in range(PAGES_MOST):
             query = {"limit": "100"} | ({"after": after} if after else {})
             told = await self._get(self._api.url(f"{self._business}/message_templates", **query))
-            page = told.get("data")
-            found += (
-                [one for one in page if isinstance(one, dict)] if isinstance(page, list) else []
-            )
-            paging = told.get("paging")
-            paging = paging if isinstance(paging, dict) else {}
-            cursors = paging.get("cursors")
-            after = str(cursors.get("after") or "") if isinstance(cursors, dict) else ""
+            found += [_template(one) for one in objects(told.get("data"))]
+            paging = object_of(told.get("paging"))
+            after = words(object_of(paging.get("cursors")).get("after"))
             if not paging.get("next") or not after:
                 break
         return found
@@ -92,6 +84,17 @@ class WhatsAppCarrier(HttpCarrier):
             reason = words_of(told) if isinstance(told, dict) else f"HTTP {answer.status}"
             raise OSError(f"Meta answers: {reason}")
         return answer
+
+
+def _template(one: Mapping[str, Any]) -> TemplateState:
+    return TemplateState(
+        words(one.get("name")),
+        words(one.get("language")),
+        words(one.get("status")).upper(),
+        words(one.get("category")).upper(),
+        words(one.get("rejected_reason")).replace("NONE", ""),
+        tuple(objects(one.get("components"))),
+    )
 
 
 SPEC: Final = CarrierSpec(
@@ -120,5 +123,6 @@ SPEC: Final = CarrierSpec(
     calls=WhatsAppCalls,
     callbacks={"": "Callback URL of the app's webhook, with your verify token; fields messages,"
                    " message_template_status_update, user_preferences"},
+    templates="waba_id",
     guide="whatsapp",
 )  # fmt: skip

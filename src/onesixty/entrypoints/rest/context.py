@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from onesixty.kit.clock import Clock
 from onesixty.kit.problems import Problem
 from onesixty.kit.secrets import Sealer, key_hash
+from onesixty.messages.quality import QualityKeeper
 from onesixty.messages.receive import Reader, Reread
 from onesixty.messages.types import Caller
 from onesixty.nodes.questions import Answers, nobody
@@ -53,6 +54,7 @@ class Context:
     # The number of a carrier, the id behind which to begin, how to read, how many steps at most.
     reread_receipts: Callable[[int, UUID, Reader, int], Awaitable[Reread]] = nothing_kept
     ask_processes: Callable[[dict[str, Any]], Awaitable[Answers]] = nobody  # for traces
+    quality: QualityKeeper | None = None  # of carriers; None: without the rooms of the walk
 
     @property
     def router(self) -> Router:

@@ -8,7 +8,8 @@ seconds, and no message.
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 from onesixty.carriers.contract import ErrorClass, Outcome, OutcomeKind, Receipt, ReceiptState
 from onesixty.messages.quality.judging import BOUNDS, CLASSES
@@ -28,9 +29,21 @@ CONTRADICTED: Final = CONVERTED + 2
 WIDTH: Final = CONVERTED + 3
 COUNTRY_DIGITS: Final = 8  # tell the country: +1 876 is Jamaica, +44 1481 is Guernsey
 NOWHERE: Final = "001"  # as numbers of no country have
+STRANGERS_MOST: Final = 10_000  # between two looks; more are not counted
 _FAULTS: Final = (ErrorClass.CARRIER, ErrorClass.CONFIG)
 
 Key = tuple[int, str, int]  # carrier, country, minute since 1970
+
+
+class Stranger(NamedTuple):
+    """A receipt that names its number in no international form: its message tells the country."""
+
+    account_id: int
+    message_id: UUID
+    carrier_id: int
+    at: datetime
+    place: int  # of the count
+    time: int | None  # the place of its class of time
 
 
 class Counter:
@@ -38,6 +51,7 @@ class Counter:
 
     def __init__(self) -> None:
         self._counts: dict[Key, list[int]] = {}
+        self._strangers: list[Stranger] = []
 
     def outcomes(self, outcomes: Sequence[Outcome]) -> None:
         """Submissions that were settled. Faults of a recipient or a content count for nobody."""
@@ -47,16 +61,16 @@ class Counter:
             accepted = sum(part.kind is OutcomeKind.ACCEPTED for part in one.parts)
             faulty = one.error_class in _FAULTS and one.kind is not OutcomeKind.ACCEPTED
             if accepted or faulty:
-                counts = self._of(
-                    one.submission.carrier_id, one.submission.recipient, one.answered_at
-                )
+                country = country_of(one.submission.recipient)
+                counts = self._of(one.submission.carrier_id, country, one.answered_at)
                 counts[SENT] += accepted
                 counts[FAILED] += faulty
 
     def receipts(self, told: Sequence[tuple[Any, Receipt]]) -> None:
         """Receipts that ended a part, each with the row of the submission that it is about.
 
-        A row has `carrier_id`, `answered_at` and `receipt_state`, the state before.
+        A row has `account_id`, `message_id`, `carrier_id`, `answered_at` and `receipt_state`, the
+        state before.
         """
         for row, receipt in told:
             if receipt.state not in RECEIPT_FINAL or row["receipt_state"] in RECEIPT_FINAL:
@@ -64,12 +78,34 @@ class Counter:
             if receipt.state is ReceiptState.UNKNOWN:
                 continue
             at: datetime = row["answered_at"]
-            counts = self._of(row["carrier_id"], receipt.sender, at)
+            place, time = UNDELIVERED, None
             if receipt.state in RECEIPT_ARRIVED:
-                counts[DELIVERED] += 1
-                counts[FIRST_CLASS + time_class((receipt.received_at - at).total_seconds())] += 1
-            else:
-                counts[UNDELIVERED] += 1
+                place = DELIVERED
+                time = FIRST_CLASS + time_class((receipt.received_at - at).total_seconds())
+            country = country_of(receipt.sender)
+            if country != NOWHERE:
+                self._add(self._of(row["carrier_id"], country, at), place, time)
+            elif len(self._strangers) < STRANGERS_MOST:
+                self._strangers.append(
+                    Stranger(
+                        row["account_id"], row["message_id"], row["carrier_id"], at, place, time
+                    )
+                )
+
+    def strangers(self) -> list[Stranger]:
+        """Those whose country is to be looked up; they are forgotten here."""
+        some, self._strangers = self._strangers, []
+        return some
+
+    def known(self, stranger: Stranger, recipient: str) -> None:
+        """Count one, now that its recipient is known."""
+        country = country_of(recipient)
+        counts = self._of(stranger.carrier_id, country, stranger.at)
+        self._add(counts, stranger.place, stranger.time)
+
+    def evidence(self, carrier_id: int, recipient: str, at: datetime, place: int) -> None:
+        """What a customer said of a message: CONVERTED, UNCONVERTED or CONTRADICTED."""
+        self._of(carrier_id, country_of(recipient), at)[place] += 1
 
     def take(self) -> dict[Key, list[int]]:
         """All that was counted; it is counted anew from nothing."""
@@ -82,8 +118,14 @@ class Counter:
             known = self._counts.setdefault(key, [0] * WIDTH)
             self._counts[key] = [a + b for a, b in zip(known, counts, strict=True)]
 
-    def _of(self, carrier_id: int, number: str, at: datetime) -> list[int]:
-        key = (carrier_id, country_of(number), minute_of(at))
+    @staticmethod
+    def _add(counts: list[int], place: int, time: int | None) -> None:
+        counts[place] += 1
+        if time is not None:
+            counts[time] += 1
+
+    def _of(self, carrier_id: int, country: str, at: datetime) -> list[int]:
+        key = (carrier_id, country, minute_of(at))
         counts = self._counts.get(key)
         if counts is None:
             counts = self._counts[key] = [0] * WIDTH
@@ -106,7 +148,9 @@ def minute_of(at: datetime) -> int:
 def country_of(number: str) -> str:
     """The country of a number as a message or a receipt has it; NOWHERE where it tells none."""
     digits = number.lstrip("+")
-    return _country(digits[:COUNTRY_DIGITS], len(digits)) if digits.isdecimal() else NOWHERE
+    if not digits.isdecimal() or digits[0] == "0":  # as it is dialled in its own country
+        return NOWHERE
+    return _country(digits[:COUNTRY_DIGITS], len(digits))
 
 
 @lru_cache(65_536)

@@ -29,7 +29,7 @@ _LEAST_DIGITS: Final = 7  # by which two forms of one number are known to be the
 # arrays: joined to the found rows inside one statement, a batch of n would cost n * n.
 MATCH: Final = """
 SELECT DISTINCT ON (wanted.n) wanted.n, s.account_id, s.message_id, s.attempt, s.part, s.parts,
-    s.receipt_state
+    s.receipt_state, s.carrier_id, s.answered_at
 FROM unnest($1::int[], $2::int[], $3::int[], $4::text[]) AS wanted(n, rank, carrier_id, key)
 JOIN submissions s ON s.match_key = wanted.key AND s.carrier_id = wanted.carrier_id
     AND s.message_id >= $5
@@ -37,7 +37,7 @@ ORDER BY wanted.n, wanted.rank, s.message_id DESC
 """
 ECHOED: Final = f"""
 SELECT DISTINCT ON (wanted.n) wanted.n, s.account_id, s.message_id, s.attempt, s.part, s.parts,
-    s.receipt_state
+    s.receipt_state, s.carrier_id, s.answered_at
 FROM unnest($1::int[], $2::int[], $3::uuid[]) AS wanted(n, carrier_id, message_id)
 JOIN submissions s ON s.message_id = wanted.message_id AND s.carrier_id = wanted.carrier_id
     AND s.match_key IS NULL AND s.outcome IN ({OutcomeKind.ACCEPTED}, {OutcomeKind.UNKNOWN})

@@ -47,6 +47,8 @@ class Receiver:
         self._database, self._clock, self._settled = database, clock, settled
         self.wake_webhooks: Callable[[], None] = lambda: None
         self.parked: Callable[[], None] = lambda: None
+        # What was found of the submissions, each with its receipt, once both are written.
+        self.counted: Callable[[Sequence[tuple[Any, Receipt]]], None] = lambda told: None
         self.one_account: Callable[[], Mapping[int, Sequence[int]]] = dict
         self.learner = Learner(database, clock)
         # How kept receipts of a carrier are read; None where its kind has no such way.
@@ -89,6 +91,7 @@ class Receiver:
         if hooked:
             self.wake_webhooks()
         self.learner.note(receipts, finds, search)
+        self.counted([(found[n], receipts[n]) for n in found])
 
     async def reread(self, carrier_id: int, after: UUID, read: Reader, steps_most: int) -> Reread:
         """Read the kept receipts of a carrier behind this id again, and apply what is new."""
