@@ -7,6 +7,7 @@ import structlog
 
 from onesixty.carriers import loopback
 from onesixty.carriers.aggregators import (
+    infobip,
     plivo,
     sinch,
     telnyx,
@@ -25,6 +26,7 @@ SPECS: Final[dict[str, CarrierSpec]] = {
     for spec in (
         smpp.SPEC,
         loopback.SPEC,
+        infobip.SPEC,
         plivo.SPEC,
         sinch.SPEC,
         telnyx.SPEC,
