@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from messages.walk import Walk
-from onesixty.features.billing.settle import HoldSettler
+from onesixty.features.billing.settling import HoldSettler
 from onesixty.kit import ids
 from onesixty.records.billing import caps, ledger, price_lists
 from onesixty.records.billing.books import Kind

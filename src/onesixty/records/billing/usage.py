@@ -97,10 +97,6 @@ GROUPS: Final[dict[str, str]] = {
     "carrier": "carrier_id",
     "channel": "channel",
 }
-_BELOW: Final = (
-    "WITH RECURSIVE below AS (SELECT id FROM accounts WHERE id = $1"
-    " UNION ALL SELECT a.id FROM accounts a JOIN below ON a.parent_id = below.id)"
-)
 
 
 async def report(
@@ -113,7 +109,9 @@ async def report(
     names = ", ".join([*(f"u.{GROUPS[name]}" for name in groups), "u.currency", "u.cost_currency"])
     sums = ", ".join(f"sum(u.{name})::bigint AS {name}" for name in _SUMS)
     rows: Rows = await connection.fetch(
-        f"{_BELOW} SELECT {names}, {sums} FROM usage u JOIN below ON below.id = u.account_id"
+        "WITH RECURSIVE below AS (SELECT id FROM accounts WHERE id = $1"
+        " UNION ALL SELECT a.id FROM accounts a JOIN below ON a.parent_id = below.id)"
+        f" SELECT {names}, {sums} FROM usage u JOIN below ON below.id = u.account_id"
         f" WHERE u.day BETWEEN $2 AND $3 GROUP BY {names} ORDER BY {names}",
         account_id,
         *days,

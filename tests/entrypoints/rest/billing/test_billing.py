@@ -7,7 +7,7 @@ import pytest
 from entrypoints.rest.door import Answer, Door
 from features.billing.priced import network
 from messages.walk import NUMBER
-from onesixty.features.billing.settle import HoldSettler
+from onesixty.features.billing.settling import HoldSettler
 from onesixty.records.billing.checking import check
 
 DECK = "prefix,network,channel,price\n+44,,,0.05\n+447700,,,0.07\n,234-10,,0.03\n,,whatsapp,0.02\n"
