@@ -23,8 +23,8 @@ from onesixty.entrypoints.smpp.deliver import Deliveries
 from onesixty.entrypoints.smpp.door import Door
 from onesixty.entrypoints.smpp.opening import Options as SmppOptions
 from onesixty.entrypoints.smpp.opening import Platform, open_door
-from onesixty.features.billing.settle import IDLE_SECONDS as BILLING_IDLE_SECONDS
-from onesixty.features.billing.settle import HoldSettler
+from onesixty.features.billing.settling import IDLE_SECONDS as BILLING_IDLE_SECONDS
+from onesixty.features.billing.settling import HoldSettler
 from onesixty.features.esme_delivery.deliver import EsmeDeliverer
 from onesixty.features.webhooks.deliver import Deliverer, DeliverOptions
 from onesixty.kit.chance import chance
