@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+from onesixty.features.billing import settling
 from onesixty.features.esme_delivery import claims
 from onesixty.features.webhooks import feed, outbox
 from onesixty.kit import ids
@@ -21,6 +22,7 @@ from onesixty.messages import (
 )
 from onesixty.messages.dispatch import backlog, claim, ends, failover
 from onesixty.messages.doubt import reconcile, sweep
+from onesixty.records.billing import holds, usage
 from onesixty.storage import partitions
 from onesixty.storage.database import Connection, Database
 
@@ -30,14 +32,17 @@ ROOMS = (
     claims,
     ends,
     failover,
+    holds,
     inbound,
     leases,
     outbox,
     receive,
     reconcile,
     settle,
+    settling,
     store,
     sweep,
+    usage,
 )
 FRAGMENTS = (store.WEBHOOKS, store.COLUMNS, feed.COLUMNS, feed.JOINS)  # parts of statements
 STARTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
@@ -51,6 +56,9 @@ LARGE = (
     "doubts",
     "inbound_parts",
     "inbound_ids",
+    "holds",
+    "transfers",
+    "charges",
 )
 PLANNED = {
     "ends.LIKE": ends.LIKE,
@@ -58,6 +66,7 @@ PLANNED = {
     "claim.CLAIM": claim.CLAIM,
     "claims.CLAIM": claims.CLAIM,
     "failover.MOVE": failover.MOVE,
+    "holds.HOLD": holds.HOLD,
     "inbound.COMPLETE": inbound.COMPLETE,
     "inbound.FIND": inbound.FIND,
     "inbound.FORGET": inbound.FORGET,
@@ -73,12 +82,17 @@ PLANNED = {
     "receive.RECIPIENTS": receive.RECIPIENTS,
     "receive.SIBLINGS": receive.SIBLINGS,
     "settle.SETTLE": settle.SETTLE,
+    "settling.COSTS": settling.COSTS,
+    "settling.DUE": settling.DUE,
+    "settling.LOOK": settling.LOOK,
+    "settling.SETTLE": settling.SETTLE,
     "sweep.DOUBT": sweep.DOUBT,
     "sweep.DUE": sweep.DUE,
     "sweep.LOOK": sweep.LOOK,
     "sweep.MOVE": sweep.MOVE,
     "sweep.PASS": sweep.PASS,
     "sweep.TRIES": sweep.TRIES,
+    "usage.COUNT": usage.COUNT,
 }
 
 
