@@ -3,22 +3,33 @@
 Twilio takes no reference of ours, so our message id goes into the query of its status callback.
 """
 
+import asyncio
 import re
 from base64 import b64encode
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import orjson
 
-from onesixty.carriers.aggregators.twilio_calls import TwilioCalls
+from onesixty.carriers.aggregators.calls import object_of, words
+from onesixty.carriers.aggregators.twilio_calls import TwilioCalls, state_of
 from onesixty.carriers.content import MMS, SMS, WHATSAPP, Template
-from onesixty.carriers.contract import CarrierConfig, CarrierSpec, Price, SettingField, Submission
-from onesixty.carriers.http.carrier import HttpCarrier
+from onesixty.carriers.contract import (
+    CarrierConfig,
+    CarrierSpec,
+    Price,
+    Question,
+    Receipt,
+    SettingField,
+    Submission,
+    ignored,
+)
 from onesixty.carriers.http.dialect import (
     Answer,
     Ask,
+    NoAnswerError,
+    NotSentError,
     Request,
     Verdict,
     accepted,
@@ -30,6 +41,7 @@ from onesixty.carriers.http.dialect import (
     throttled,
     transient,
 )
+from onesixty.carriers.http.files import FilesCarrier, is_at
 from onesixty.carriers.http.settings import FIELDS
 
 VALIDITY_MOST_SECONDS: Final = 36_000
@@ -61,11 +73,50 @@ CODES: Final = {
 }
 
 
+class TwilioCarrier(FilesCarrier):
+    """Besides sending: fetches media, and asks what became of a message."""
+
+    def __init__(self, config: CarrierConfig) -> None:
+        self._api: TwilioDialect
+        self._asking: set[asyncio.Task[None]] = set()
+        super().__init__(config, self._make(config))
+
+    def ask(self, questions: Sequence[Question]) -> None:
+        """A request for each message, one after the other; where no answer comes there is none."""
+        task = asyncio.create_task(self._look_up(questions))
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+
+    async def stop(self, drain_seconds: float) -> None:
+        """Ask nothing more, and finish what is in flight."""
+        for task in self._asking:
+            task.cancel()
+        await super().stop(drain_seconds)
+
+    def _make(self, config: CarrierConfig) -> Callable[[Ask], "TwilioDialect"]:
+        def make(ask: Ask) -> TwilioDialect:
+            self._api = TwilioDialect(config, ask)
+            return self._api
+
+        return make
+
+    async def _look_up(self, questions: Sequence[Question]) -> None:
+        for one in questions:
+            try:
+                answer = await self._client.ask(self._api.question(one))
+            except (NotSentError, NoAnswerError):
+                continue
+            receipt = self._api.told(one, answer)
+            if receipt and self._events:
+                self._events.on_receipts([receipt])
+
+
 class TwilioDialect:
     """Requests and answers of `/2010-04-01/Accounts/{sid}/Messages.json`."""
 
     def __init__(self, config: CarrierConfig, ask: Ask) -> None:
         self._s, self._clock, self._ask = config.settings, config.clock, ask
+        self._id = config.id
         self._status_url = config.callback_url and config.callback_url + "/status?message="
         base, sid = self._s["base_url"].rstrip("/"), self._s["account_sid"]
         self._url = f"{base}/2010-04-01/Accounts/{sid}/Messages.json"
@@ -90,19 +141,48 @@ class TwilioDialect:
         sid, code = body.get("sid"), body.get("code")
         if answer.status in (200, 201) and isinstance(sid, str) and sid:
             return accepted(sid, price=Price.of(body.get("price"), body.get("price_unit")))
-        words = str(body.get("message") or "")
+        detail = words(body.get("message"))
         if not isinstance(code, int):
-            return by_status(answer, clock=self._clock, is_theirs=False, detail=words)
-        return by_code(CODES, str(code), answer, clock=self._clock, detail=words)
+            return by_status(answer, clock=self._clock, is_theirs=False, detail=detail)
+        return by_code(CODES, str(code), answer, clock=self._clock, detail=detail)
 
     async def check(self) -> str | None:
         """Read one message of the log: API keys may do that too, unlike reading the account."""
         answer = await self._ask(Request("GET", self._url + "?PageSize=1", self._headers))
         if answer.status == 200:
             return None
-        body = answer.json()
-        words = body.get("message") if isinstance(body, dict) else None
-        return str(words or f"HTTP {answer.status}")
+        return words(object_of(answer.json()).get("message")) or f"HTTP {answer.status}"
+
+    def file_headers(self, url: str) -> Mapping[str, str] | None:
+        """Media are at Twilio's API, which leads on to where they are stored."""
+        return self._headers if is_at(url, self._url, "twilio.com") else None
+
+    def question(self, one: Question) -> Request:
+        """Asks for a message as it stands now."""
+        url = f"{self._url.removesuffix('.json')}/{quote(one.carrier_message_id)}.json"
+        return Request("GET", url, self._headers)
+
+    def told(self, one: Question, answer: Answer) -> Receipt | None:
+        """What it was answered, as a receipt with its price; None where it says nothing."""
+        given = object_of(answer.json()) if answer.status == 200 else {}
+        if not (word := words(given.get("status"))):
+            return None
+        error = words(given.get("error_code"))
+        return Receipt(
+            carrier_id=self._id,
+            carrier_message_id=one.carrier_message_id,
+            match_keys=(one.match_key,),
+            state=state_of(word, error),
+            error=error,
+            sender=one.recipient,
+            recipient=one.sender or "",
+            text="",
+            raw=answer.body.decode(errors="replace"),
+            received_at=self._clock.now(),
+            acknowledge=ignored,
+            word=word,
+            price=Price.of(given.get("price"), given.get("price_unit")),
+        )
 
     def _addresses(self, one: Submission) -> list[tuple[str, str]]:
         prefix = "whatsapp:" if one.channel == WHATSAPP else ""
@@ -143,7 +223,7 @@ def _template(template: Template) -> list[tuple[str, str]]:
     return [*fields, ("ContentVariables", orjson.dumps(given).decode())] if given else fields
 
 
-def _build(settings: CarrierConfig) -> HttpCarrier:
+def _build(settings: CarrierConfig) -> TwilioCarrier:
     """A carrier, or ValueError for settings with which Twilio cannot be called."""
     given = settings.settings
     if not _is_sid("AC", given["account_sid"]):
@@ -154,7 +234,7 @@ def _build(settings: CarrierConfig) -> HttpCarrier:
         raise ValueError("api_key_sid and api_key_secret belong together")
     if not given["auth_token"] and not given["api_key_sid"]:
         raise ValueError("auth_token is missing, or an API key")
-    return HttpCarrier(settings, partial(TwilioDialect, settings))
+    return TwilioCarrier(settings)
 
 
 def _is_sid(kind: str, text: str) -> bool:
@@ -182,6 +262,8 @@ SPEC: Final = CarrierSpec(
                      " messages need no sender then", default="", at_most=34),
         SettingField("webhook_secret", "secret", "Shared secret of callbacks that are signed with"
                      " HMAC_SHA256", default="", at_most=200),
+        SettingField("query", "boolean", "Ask Twilio before a message ends without a receipt",
+                     default=False),
         SettingField("base_url", "text", "Where its API is; for a region such as"
                      " https://api.dublin.ie1.twilio.com", default="https://api.twilio.com",
                      at_most=200),

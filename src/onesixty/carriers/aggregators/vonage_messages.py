@@ -17,7 +17,6 @@ from onesixty.carriers.aggregators import vonage_codes
 from onesixty.carriers.aggregators.vonage_messages_calls import VonageMessagesCalls
 from onesixty.carriers.content import MMS, SMS, WHATSAPP, Content, Media, Template
 from onesixty.carriers.contract import CarrierConfig, CarrierSpec, SettingField, Submission
-from onesixty.carriers.http.carrier import HttpCarrier
 from onesixty.carriers.http.dialect import (
     Answer,
     Ask,
@@ -27,6 +26,7 @@ from onesixty.carriers.http.dialect import (
     by_code,
     by_status,
 )
+from onesixty.carriers.http.files import FilesCarrier, is_at
 from onesixty.carriers.http.settings import FIELDS
 from onesixty.kit import ids
 from onesixty.kit.clock import Clock
@@ -91,6 +91,11 @@ class VonageMessagesDialect:
             return None
         body = answer.json()
         return (_words(body) if isinstance(body, dict) else "") or f"HTTP {answer.status}"
+
+    def file_headers(self, url: str) -> Mapping[str, str] | None:
+        """Files from handsets are at Vonage, in one region or another."""
+        is_theirs = is_at(url, self._url, "nexmo.com", "vonage.com")
+        return {"Authorization": self._key.authorization()} if is_theirs else None
 
     def _request(self, told: Mapping[str, Any]) -> Request:
         headers = {
@@ -236,7 +241,7 @@ def _words(body: Mapping[str, Any]) -> str:
     return ": ".join(str(one) for one in (body.get("title"), body.get("detail"), *named) if one)
 
 
-def _build(config: CarrierConfig) -> HttpCarrier:
+def _build(config: CarrierConfig) -> FilesCarrier:
     """A carrier, or ValueError for settings with which Vonage cannot be called."""
     given = config.settings
     if bool(given["application_id"]) != bool(given["private_key"]):
@@ -245,7 +250,7 @@ def _build(config: CarrierConfig) -> HttpCarrier:
         raise ValueError("api_key and api_secret belong together")
     if not given["application_id"] and not given["api_key"]:
         raise ValueError("give application_id and private_key, or api_key and api_secret")
-    return HttpCarrier(config, partial(VonageMessagesDialect, config))
+    return FilesCarrier(config, partial(VonageMessagesDialect, config))
 
 
 SPEC: Final = CarrierSpec(

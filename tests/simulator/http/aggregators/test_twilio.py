@@ -1,5 +1,6 @@
 """The official client of Twilio and our carrier say the same to the simulated Twilio."""
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -15,7 +16,14 @@ from carriers.aggregators.wire import CALLBACK, MESSAGE_ID, NOW, call_of, config
 from onesixty.carriers.aggregators.twilio import SPEC, TwilioDialect
 from onesixty.carriers.aggregators.twilio_calls import TwilioCalls
 from onesixty.carriers.content import Content, Media, Template
-from onesixty.carriers.contract import ReceiptState
+from onesixty.carriers.contract import (
+    AskableCarrier,
+    Inbound,
+    Price,
+    Question,
+    Receipt,
+    ReceiptState,
+)
 from onesixty.carriers.http.client import Client
 from onesixty.kit.clock import ManualClock
 from onesixty.simulator.http.aggregators.twilio import TwilioFarSide
@@ -175,6 +183,47 @@ def test_the_log_can_be_listed_with_the_right_token_only(desk: Desk) -> None:
         _official(desk, "wrong").messages.list(limit=5)
     with pytest.raises(TwilioException, match="20404"):
         _official(desk).calls.list(limit=1)
+
+
+async def test_a_message_can_be_asked_for(desk: Desk) -> None:
+    """Both clients read how it stands, and what it took; our carrier tells it as a receipt."""
+    await _ours(desk, {})
+    [one] = desk.submitted
+    desk.far_side.receipt(one, State.UNDELIVERED, "003", "")
+    theirs = _official(desk).messages(one.id).fetch()
+    assert (theirs.status, theirs.error_code, theirs.price) == ("undelivered", 30003, "-0.00790")
+
+    told = Heard()
+    carrier = SPEC.build(config(SPEC, {**SETTINGS, "base_url": desk.url}))
+    assert isinstance(carrier, AskableCarrier)
+    await carrier.start(told)
+    other = "SM" + "f" * 32
+    carrier.ask([Question(name, name, "+14155550100", "+15551231234") for name in (other, one.id)])
+    async with asyncio.timeout(10):
+        await told.something.wait()
+    await carrier.stop(0)
+    [receipt] = told.receipts
+    assert (receipt.state, receipt.error) == (ReceiptState.UNDELIVERABLE, "30003")
+    assert (receipt.match_keys, receipt.price) == ((one.id,), Price(7900, "USD"))
+
+
+class Heard:
+    """What a carrier tells."""
+
+    def __init__(self) -> None:
+        self.receipts: list[Receipt] = []
+        self.something = asyncio.Event()
+
+    def on_receipts(self, receipts: list[Receipt]) -> None:
+        """Keep them."""
+        self.receipts += receipts
+        self.something.set()
+
+    def on_inbound(self, inbounds: list[Inbound]) -> None:
+        """None comes so."""
+
+    def on_room(self) -> None:
+        """Nobody waits for it."""
 
 
 SENT = Submitted("SM" + "3" * 32, "+14155550100", "+15551231234", "hello", callback_url=STATUS)

@@ -22,7 +22,11 @@ from onesixty.simulator.numbers import ERROR_CODES, State
 
 _VERSION: Final = "2010-04-01"
 _E164: Final = re.compile(r"\+[1-9]\d{6,14}")
-_MESSAGE: Final = re.compile(rf"/{_VERSION}/Accounts/(AC[0-9a-f]{{32}})/Messages\.json")
+_MESSAGE: Final = re.compile(
+    rf"/{_VERSION}/Accounts/(AC[0-9a-f]{{32}})/Messages(?:/([A-Z]{{2}}[0-9a-f]{{32}}))?\.json"
+)
+_KEPT_MOST: Final = 1000  # messages whose state can be asked for
+_PRICE: Final = "-0.00790"
 _WORDS: Final = {
     State.ENROUTE: "sending",
     State.ACCEPTED: "sent",
@@ -52,14 +56,18 @@ class TwilioFarSide:
     def __init__(self, clock: Clock, settings: Mapping[str, Any] | None = None) -> None:
         self._clock = clock
         self._s = {"api_key_sid": "", "webhook_secret": "", **(settings or self.credentials)}
+        self._messages: dict[str, dict[str, Any]] = {}  # as they stand now
 
     def take(self, request: Incoming) -> Submitted | Response:
-        """POST of a message; GET lists them, which is how credentials are checked."""
+        """POST of a message, or GET of one; GET of all, which checks credentials, lists none."""
         if not self._is_ours(request.headers.get("authorization", "")):
             return _error(*_REFUSALS[Refusal.CREDENTIALS])
         found = _MESSAGE.fullmatch(request.path)
         if found is None or found[1] != self._s["account_sid"]:
             return _error(404, 20404, f"The requested resource {request.path} was not found")
+        if found[2] is not None:
+            kept = self._messages.get(found[2])
+            return json_response(200, kept) if kept else _error(404, 20404, "was not found")
         if request.method == "GET":
             return self._listed(request)
         fields = parse_qs(request.body.decode(), keep_blank_values=True)
@@ -85,7 +93,7 @@ class TwilioFarSide:
         path = f"/{_VERSION}/Accounts/{self._s['account_sid']}/Messages/{one.id}"
         now = format_datetime(self._clock.now())
         prefix = _prefix(one.channel)
-        told = {
+        told: dict[str, Any] = {
             "sid": one.id,
             "account_sid": self._s["account_sid"],
             "messaging_service_sid": service,
@@ -107,6 +115,9 @@ class TwilioFarSide:
             "uri": f"{path}.json",
             "subresource_uris": {"media": f"{path}/Media.json"},
         }
+        self._messages[one.id] = told
+        if len(self._messages) > _KEPT_MOST:
+            del self._messages[next(iter(self._messages))]
         return json_response(201, told, Twilio_Request_Id="RQ" + one.id[2:])
 
     def refused(self, one: Submitted, why: Refusal, retry_after: int | None = None) -> Response:
@@ -118,10 +129,13 @@ class TwilioFarSide:
         self, one: Submitted, state: State, error: str, account_url: str
     ) -> CallbackRequest | None:
         """A status callback, to the URL that came with the message."""
+        prefix, word = _prefix(one.channel), _WORDS[state]
+        code = ERROR_CODES.get(error, 30008) if state is State.UNDELIVERED else None
+        if kept := self._messages.get(one.id):
+            kept |= {"status": word, "error_code": code, "price": _PRICE}
         url = one.callback_url or account_url
         if not url or (state is State.READ and one.channel != "whatsapp"):
             return None
-        prefix, word = _prefix(one.channel), _WORDS[state]
         fields = [
             ("AccountSid", self._s["account_sid"]),
             ("ApiVersion", _VERSION),
@@ -132,8 +146,8 @@ class TwilioFarSide:
             ("SmsSid", one.id),
             ("SmsStatus", word),
         ]
-        if state is State.UNDELIVERED:
-            fields.append(("ErrorCode", str(ERROR_CODES.get(error, 30008))))
+        if code is not None:
+            fields.append(("ErrorCode", str(code)))
         if state in (State.DELIVERED, State.UNDELIVERED):
             fields.append(("RawDlrDoneDate", f"{self._clock.now():%y%m%d%H%M}"))
         return self._signed(url, fields)
