@@ -8,9 +8,12 @@ import pytest
 from onesixty.carriers import loopback, registry
 from onesixty.carriers.contract import CarrierConfig
 from onesixty.kit import chance
+from onesixty.kit.clock import SystemClock
 from onesixty.kit.ids import from_text
 from onesixty.messages.render import timestamp
 from onesixty.records import carriers
+from onesixty.simulator.http.stage import Stage
+from onesixty.simulator.http.stage.cast import far_sides
 
 from .door import PUBLIC_URL, Door
 
@@ -198,6 +201,25 @@ async def test_state_and_test(door: Door) -> None:
     door.states[number] = {"status": "up"}
     assert (await door.ask("POST", "/v1/carriers/acme/test")).body["ok"] is True
     assert (await door.ask("GET", "/v1/carriers/acme")).body["state"] == {"status": "up"}
+
+
+async def test_credentials_are_tested(door: Door) -> None:
+    """A provider over HTTP is asked with the settings on file; its words and ours are told."""
+    stage = Stage(
+        far_sides()["telnyx"](door.context.clock), clock=SystemClock(), chance=chance.chance(1)
+    )
+    await stage.start()
+    settings = stage.settings()
+    await made(door, kind="telnyx", settings=settings, enabled=False)
+    assert "enabled" in (await door.ask("POST", "/v1/carriers/acme/test")).body["detail"]
+    await door.ask("PATCH", "/v1/carriers/acme", {"settings": {"api_key": "wrong"}})
+    refused = (await door.ask("POST", "/v1/carriers/acme/test")).body
+    assert refused["ok"] is False
+    assert refused["detail"].endswith("; look at the credentials in its settings")
+    await stage.stop()
+    gone = (await door.ask("POST", "/v1/carriers/acme/test")).body["detail"]
+    assert gone.startswith("no connection to 127.0.0.1: Connect call failed")
+    assert "look at its URL" in gone
 
 
 async def test_pause_and_resume(door: Door) -> None:

@@ -117,11 +117,16 @@ class HttpCarrier:
         return await self.check() is None
 
     async def check(self) -> str | None:
-        """Whether the credentials are good: None, or what is wrong."""
+        """Whether the credentials are good: None, or what is wrong and where to look."""
         try:
-            return await self._dialect.check()
-        except (NotSentError, NoAnswerError, CannotSendError, ValueError) as error:
-            return str(error)
+            wrong = await self._dialect.check()
+        except NotSentError as error:
+            return f"{error}; look at its URL, and whether this machine may call it"
+        except NoAnswerError as error:
+            return f"{error}; try again later"
+        except (CannotSendError, ValueError) as error:
+            wrong = str(error)
+        return wrong and f"{wrong}; look at the credentials in its settings"
 
     def _launch(self) -> None:
         while self._waiting and len(self._flights) < self._window:

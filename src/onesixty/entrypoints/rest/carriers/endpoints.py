@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from onesixty.carriers import registry
 from onesixty.carriers.contract import CarrierSpec
 from onesixty.entrypoints.rest.answers import IDEMPOTENT, JsonRoute, Listing, json, once
+from onesixty.entrypoints.rest.carriers.checking import fault_of
 from onesixty.entrypoints.rest.carriers.shapes import (
     Carrier,
     CarrierChange,
@@ -163,12 +164,15 @@ async def remove_carrier(name: str, caller: Writer, context: Here) -> Response:
     responses=problem_responses("not_found"),
 )
 async def test_carrier(name: str, caller: Writer, context: Here) -> Response:
-    """Whether it is connected right now, and if not, why. Nothing is sent."""
+    """Whether it is connected right now, and if not, why. No message is sent.
+
+    A provider over HTTP is asked whether it takes the credentials, even of a disabled carrier.
+    """
     async with context.database.read() as connection:
         row = await find(connection, caller, name)
-    state = state_of(row, context)
-    up = state["status"] == "up"
-    return json({"ok": up, "detail": _verdict(row, state, up), "state": state})
+    fault, state = await fault_of(row, context), state_of(row, context)
+    up = fault is None and state["status"] == "up"
+    return json({"ok": up, "detail": fault or _verdict(row, state, up), "state": state})
 
 
 @router.post(
