@@ -6,8 +6,8 @@ from typing import Final
 import asyncpg
 
 from onesixty.carriers.contract import OutcomeKind, ReceiptState
-from onesixty.messages.states import FINAL, SHOWN_AS, TRANSITIONS, UNTOLD, Status
-from onesixty.messages.store import sql_esme
+from onesixty.messages.states import FINAL, IN_DOUBT, STEPPED, TRANSITIONS, UNTOLD, Cause, Status
+from onesixty.messages.store import sql_before_step, sql_esme
 from onesixty.messages.types import Direction
 from onesixty.records.events import CALLBACK_MASK
 from onesixty.storage.database import Connection
@@ -16,6 +16,7 @@ SHOWN_MOST: Final = 5  # examples of each violation
 # The ways of a message through our own hands, of which nobody is told.
 _SILENT: Final = UNTOLD | {Status.SCHEDULED}
 _MOVING: Final = _SILENT - {Status.RESENT}
+_FALLBACK: Final = Status.FALLING_BACK  # its event has that number, and tells that it is over
 _ARRIVED: Final = f"{ReceiptState.DELIVERED}, {ReceiptState.READ}"
 _WAITING: Final = f"{Status.SCHEDULED}, {Status.QUEUED}, {Status.RESEND_QUEUED}"
 
@@ -29,8 +30,11 @@ def _told_after(status: Status) -> Iterator[Status]:
     seen, open_ones = {status}, [status]
     while open_ones:
         before = open_ones.pop()
-        for (one, _), following in TRANSITIONS.items():
+        for (one, cause), following in (*TRANSITIONS.items(), *STEPPED.items()):
             if one is not before or following in seen:
+                continue
+            if cause is Cause.NEXT_STEP:
+                yield _FALLBACK
                 continue
             seen.add(following)
             yield following
@@ -41,6 +45,7 @@ def _told_after(status: Status) -> Iterator[Status]:
 def _steps() -> str:
     """SQL rows of (status, status told after it)."""
     pairs = {(int(one), int(after)) for one in Status for after in _told_after(one)}
+    pairs |= {(int(_FALLBACK), int(after)) for after in _told_after(Status.QUEUED)}
     return ", ".join(f"({one}, {after})" for one, after in sorted(pairs))
 
 
@@ -55,7 +60,7 @@ ALWAYS: Final = {
         SELECT m.id FROM messages m
         JOIN events e ON e.message_id = m.id AND e.sequence = m.sequence
         WHERE m.status NOT IN ({_listed(_SILENT)}) AND e.type <> m.status
-            OR m.status IN ({_listed(frozenset(SHOWN_AS))}) AND e.type <> {Status.UNCERTAIN}""",
+            OR m.status IN ({_listed(IN_DOUBT)}) AND e.type <> {Status.UNCERTAIN}""",
     "its events tell of a change that the table does not know": f"""
         SELECT e.message_id FROM events e
         JOIN events before ON before.message_id = e.message_id AND before.sequence = e.sequence - 1
@@ -67,7 +72,11 @@ ALWAYS: Final = {
     "it waits in the queue and should not": f"""
         SELECT message_id FROM queue q WHERE NOT EXISTS (SELECT FROM messages m
             WHERE m.account_id = q.account_id AND m.id = q.message_id
-                AND (m.status IN ({_WAITING}) OR m.possible_duplicate))""",
+                AND (m.status IN ({_WAITING}) OR m.possible_duplicate
+                    OR m.past_steps IS NOT NULL))""",
+    "its channel failed, and nobody will go on to the next one": f"""
+        SELECT id FROM messages m WHERE status = {Status.FALLING_BACK}
+            AND NOT EXISTS (SELECT FROM fallbacks f WHERE f.message_id = m.id)""",
     "it is being sent and nobody holds it": f"""
         SELECT id FROM messages m WHERE status IN ({Status.SENDING}, {Status.RESENDING})
             AND NOT EXISTS (SELECT FROM leases WHERE m.id = ANY(message_ids))""",
@@ -78,7 +87,7 @@ ALWAYS: Final = {
         GROUP BY message_id HAVING count(DISTINCT node_id) > 1""",
     "it is in doubt, and nobody will look what became of it": f"""
         SELECT id FROM messages m
-        WHERE status IN ({Status.UNCERTAIN}, {_listed(frozenset(SHOWN_AS))})
+        WHERE status IN ({_listed(IN_DOUBT)})
             AND NOT EXISTS (SELECT FROM doubts d WHERE d.message_id = m.id)""",
     "its end has no time, or it has the time of an end and goes on": f"""
         SELECT id FROM messages WHERE direction = {Direction.OUTBOUND}
@@ -86,11 +95,12 @@ ALWAYS: Final = {
     "it is sent, and a part of it was never taken": f"""
         SELECT m.id FROM messages m WHERE m.status IN ({Status.SENT}, {Status.DELIVERED})
             AND direction = {Direction.OUTBOUND}
+            AND (m.past_steps IS NULL OR m.status = {Status.SENT})
             AND m.segments <> (SELECT count(DISTINCT s.part) FROM submissions s
-                WHERE s.message_id = m.id
+                WHERE s.message_id = m.id AND s.attempt > {sql_before_step("m")}
                     AND (s.outcome = {OutcomeKind.ACCEPTED} OR s.receipt_state <> 0))""",
     "it is delivered, and a part of it is not": f"""
-        SELECT m.id FROM messages m WHERE m.status = {Status.DELIVERED}
+        SELECT m.id FROM messages m WHERE m.status = {Status.DELIVERED} AND m.past_steps IS NULL
             AND m.segments <> (SELECT count(DISTINCT s.part) FROM submissions s
                 WHERE s.message_id = m.id AND s.receipt_state IN ({_ARRIVED}))""",
     "rows about it belong to another account, or to no message": """

@@ -12,6 +12,7 @@ from onesixty.messages.states import (
     RECEIPT_CAUSES,
     RECEIPT_FINAL,
     SHOWN_AS,
+    STEPPED,
     TRANSITIONS,
     UNTOLD,
     Cause,
@@ -33,6 +34,12 @@ OUT_OF_FINAL = {
     (Status.EXPIRED, Cause.UNDELIVERED): Status.UNDELIVERED,
     (Status.EXPIRED, Cause.READ): Status.READ,
     (Status.DELIVERED, Cause.READ): Status.READ,
+    # By an earlier channel than the one that failed, or was cancelled.
+    (Status.UNDELIVERED, Cause.READ): Status.READ,
+    (Status.FAILED, Cause.DELIVERED): Status.DELIVERED,
+    (Status.FAILED, Cause.READ): Status.READ,
+    (Status.CANCELED, Cause.DELIVERED): Status.DELIVERED,
+    (Status.CANCELED, Cause.READ): Status.READ,
 }
 STATES = st.sampled_from(ReceiptState)
 ARRIVED = (ReceiptState.DELIVERED, ReceiptState.READ)
@@ -69,17 +76,34 @@ def test_each_status_that_is_told_has_its_event() -> None:
     assert {int(status) for status in SHOWN_AS.values()} <= set(TYPES)
 
 
+def test_a_message_with_steps_fails_only_after_its_last() -> None:
+    """Where a message would fail it goes on instead; in all else the tables agree."""
+    for key, after in TRANSITIONS.items():
+        stepped = STEPPED[key]
+        if stepped is not after:
+            assert stepped is Status.FALLING_BACK
+            assert after in {Status.FAILED, Status.UNDELIVERED, Status.EXPIRED}
+            assert key[1] in {Cause.REFUSED, Cause.UNDELIVERED, Cause.EXPIRED_AT_CARRIER}
+        elif key[0] not in FINAL and after in FINAL:
+            assert key[1] not in {Cause.REFUSED, Cause.UNDELIVERED, Cause.EXPIRED_AT_CARRIER}
+
+
 async def test_sql_agrees_with_advance(database: Database) -> None:
     """PostgreSQL looks up the same next status as `advance`, for every status and cause."""
     pairs = list(product(Status, Cause))
     rows = await database.fetch(
-        f"SELECT {sql_next('p.status', 'p.cause')} AS next"
+        f"SELECT {sql_next('p.status', 'p.cause')} AS next,"
+        f" {sql_next('p.status', 'p.cause', 'NULL')} AS last,"
+        f" {sql_next('p.status', 'p.cause', '1')} AS stepped"
         " FROM unnest($1::smallint[], $2::smallint[]) WITH ORDINALITY AS p(status, cause, n)"
         " ORDER BY p.n",
         [int(status) for status, _ in pairs],
         [int(cause) for _, cause in pairs],
     )
-    assert [row["next"] for row in rows] == [int(advance(*pair) or 0) for pair in pairs]
+    plain = [int(advance(*pair) or 0) for pair in pairs]
+    assert [row["next"] for row in rows] == [row["last"] for row in rows] == plain
+    stepped = [int(advance(*pair, has_steps=True) or 0) for pair in pairs]
+    assert [row["stepped"] for row in rows] == stepped
 
 
 async def test_sql_agrees_with_later_receipt(database: Database) -> None:

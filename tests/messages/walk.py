@@ -12,6 +12,7 @@ from onesixty.kit.secrets import Sealer
 from onesixty.messages import store
 from onesixty.messages.accept import Acceptor
 from onesixty.messages.dispatch import Dispatcher, Lane
+from onesixty.messages.dispatch.fallback import Fallbacks
 from onesixty.messages.doubt.reconcile import Reconciler
 from onesixty.messages.doubt.sweep import Sweeper
 from onesixty.messages.doubt.verdict import Policy
@@ -46,6 +47,7 @@ class Walk:
     inbound: InboundReceiver
     reconciler: Reconciler
     sweeper: Sweeper
+    fallbacks: Fallbacks
     acceptor: Acceptor
     account: int
     sandbox: int
@@ -67,19 +69,20 @@ class Walk:
         inbound = InboundReceiver(database, clock, keeper)
         reconciler = Reconciler(database, clock, node.number, book)
         sweeper = Sweeper(database, clock, Policy())
+        fallbacks = Fallbacks(database, clock)
         hooks: list[str] = []
         handover = Handover(dispatcher, book, node.number, sandbox, lambda: hooks.append("accept"))
         acceptor = Acceptor(database, keeper, sealer, clock, luck, handover)
         dispatcher.report = settler.put
         dispatcher.on_receipts, dispatcher.on_inbound = receiver.put, inbound.put
-        settler.look = reconciler.look = sweeper.look = dispatcher.look
+        settler.look = reconciler.look = sweeper.look = fallbacks.look = dispatcher.look
         receiver.parked = reconciler.parked
         sweeper.carrier_at = dispatcher.carrier_at
-        for part in (settler, receiver, inbound, reconciler, sweeper):
+        for part in (settler, receiver, inbound, reconciler, sweeper, fallbacks):
             part.wake_webhooks = partial(hooks.append, type(part).__name__)
         walk = cls(
             database, clock, keeper, node, book, dispatcher, settler, receiver, inbound, reconciler,
-            sweeper, acceptor, account, sandbox, [], hooks,
+            sweeper, fallbacks, acceptor, account, sandbox, [], hooks,
         )  # fmt: skip
         for gatherer in walk._gatherers():
             gatherer.start()
@@ -162,6 +165,12 @@ class Walk:
         """Look at every message in doubt that is due."""
         while await self.sweeper.run_once():
             pass
+
+    async def fell_back(self) -> None:
+        """Let every message go on whose next channel is due, and the lanes look for it."""
+        while await self.fallbacks.run_once():
+            pass
+        await self.claim()
 
     async def row(self, message: Message) -> Any:
         """The message as it is stored."""

@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
+from onesixty.carriers.content import CHANNELS
 from onesixty.carriers.contract import (
     CarrierConfig,
     CarrierEvents,
@@ -234,5 +235,6 @@ SPEC: Final = CarrierSpec(
     ),
     build=LoopbackCarrier,
     receives=("receipts", "inbound"),
+    channels=CHANNELS,
     splits=True,
 )  # fmt: skip

@@ -160,4 +160,5 @@ def submission(message: Message, lease_id: UUID, accepted: Sequence[int] = ()) -
         form=message.form,
         channel=CHANNELS[message.channel],
         content=message.content,
+        earlier=message.past_steps[-1]["attempts"] if message.past_steps else 0,
     )

@@ -88,7 +88,8 @@ WITH lost AS (
     WHERE m.account_id = lost.account_id AND m.id = lost.message_id
         AND m.status = ANY({_OUT})
     RETURNING m.account_id, m.id, m.status, m.sequence, m.attempts, m.segments,
-        m.carrier_id, m.callback_url IS NOT NULL AS callback, lost.leased_at
+        m.carrier_id, m.callback_url IS NOT NULL AS callback, lost.leased_at,
+        {store.sql_before_step("m")} AS before_step
 ), tried AS (
     INSERT INTO submissions (account_id, message_id, attempt, part, parts, carrier_id, outcome,
         submitted_at, answered_at)
@@ -97,7 +98,8 @@ WITH lost AS (
         SELECT CASE WHEN carrier_id = ANY($4::int[]) THEN 1 ELSE segments END AS parts) AS cut
     CROSS JOIN LATERAL generate_series(1, parts) AS each(part)
     WHERE NOT EXISTS (SELECT FROM submissions s
-        WHERE s.message_id = moved.id AND s.part = each.part AND s.outcome = {OutcomeKind.ACCEPTED})
+        WHERE s.message_id = moved.id AND s.part = each.part AND s.attempt > before_step
+            AND s.outcome = {OutcomeKind.ACCEPTED})
     ON CONFLICT DO NOTHING
 ), doubted AS (
     INSERT INTO doubts (message_id, account_id, since, due_at)

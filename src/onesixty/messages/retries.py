@@ -57,7 +57,7 @@ def decide(outcome: Outcome, now: datetime, chance: Chance) -> Decision:
     if kind is OutcomeKind.UNKNOWN:
         return decision
     at_fault = outcome.error_class in (ErrorClass.CARRIER, ErrorClass.CONFIG)
-    tired = kind is OutcomeKind.REFUSED or submission.attempt >= ATTEMPTS_BEFORE_FALLBACK
+    tired = kind is OutcomeKind.REFUSED or submission.tries >= ATTEMPTS_BEFORE_FALLBACK
     begun = submission.parts_accepted or any(p.kind is OutcomeKind.ACCEPTED for p in outcome.parts)
     if at_fault and tired and submission.fallbacks and not begun:
         decision.cause, decision.fallbacks_used = Cause.DEFERRED, 1
@@ -87,5 +87,5 @@ def _when(outcome: Outcome, now: datetime, chance: Chance) -> datetime:
 def _wait(outcome: Outcome, chance: Chance) -> float:
     if outcome.retry_after_seconds is not None:
         return outcome.retry_after_seconds
-    longest: float = RETRY_FIRST_SECONDS * 2 ** min(outcome.submission.attempt - 1, 20)
+    longest: float = RETRY_FIRST_SECONDS * 2 ** min(outcome.submission.tries - 1, 20)
     return min(longest, RETRY_MOST_SECONDS) * chance.uniform(0.5, 1.0)

@@ -20,13 +20,13 @@ from onesixty.storage.database import Connection, Database, Rows, columns
 
 BATCH_MOST: Final = 1000
 INBOX_MOST: Final = 1_000_000  # never reached: lanes hold back what they hand out
-_NEXT = sql_next("m.status", "o.cause")
+_NEXT = sql_next("m.status", "o.cause", "m.steps")
 _NO_COST: Final = (None, None)
 _WAITING = sql_set((Status.QUEUED, Status.RESEND_QUEUED))
 
 # An outcome is only for the attempt that it ended: written again after an unclear commit it must
 # not touch the next one, which may be under way. An uncertain message has its attempt counted. That
-# an earlier attempt was accepted after all is good news at any time.
+# an earlier attempt was accepted after all is good news at any time, of the same channel.
 SETTLE: Final = f"""
 WITH outcome AS (
     SELECT * FROM unnest($1::int[], $2::uuid[], $3::uuid[], $4::smallint[], $5::timestamptz[],
@@ -49,7 +49,8 @@ WITH outcome AS (
     FROM outcome o
     WHERE m.account_id = o.account_id AND m.id = o.id AND {_NEXT} <> 0
         AND (m.attempts = o.attempt - (m.status <> {Status.UNCERTAIN})::int
-            OR o.cause = {Cause.ACCEPTED} AND o.attempt <= m.attempts)
+            OR o.cause = {Cause.ACCEPTED} AND o.attempt <= m.attempts
+                AND o.attempt > {store.sql_before_step("m")})
     RETURNING m.account_id, m.id, m.status, m.sequence, m.category, m.expires_at,
         m.callback_url IS NOT NULL AS callback, {store.sql_esme("m.origin", "m.status")} AS esme,
         m.flow, o.event_id, o.at, o.requeue_carrier, o.requeue_at,
@@ -64,6 +65,10 @@ WITH outcome AS (
     INSERT INTO doubts (message_id, account_id, since, due_at)
     SELECT id, account_id, at, at FROM moved WHERE status = {Status.UNCERTAIN}
     ON CONFLICT (message_id) DO UPDATE SET since = excluded.since, due_at = excluded.due_at
+), fallen AS (
+    INSERT INTO fallbacks (message_id, account_id, due_at)
+    SELECT id, account_id, at FROM moved WHERE status = {Status.FALLING_BACK}
+    ON CONFLICT (message_id) DO UPDATE SET due_at = excluded.due_at
 ), noted AS (
     SELECT account_id, event_id, status AS type, sequence, id, callback, esme, at FROM moved
     WHERE status <> ALL({sql_set(UNTOLD)})

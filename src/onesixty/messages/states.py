@@ -34,6 +34,8 @@ class Status(IntEnum):
     RESEND_QUEUED = 13
     RESENDING = 14
     RESENT = 15
+    # Its present channel failed and its next one is about to begin; the event tells that it has.
+    FALLING_BACK = 16
 
 
 class Cause(IntEnum):
@@ -52,6 +54,7 @@ class Cause(IntEnum):
     EXPIRED = 11  # its validity ended in our queue
     RESENT = 12  # in doubt for as long as the policy of its category lets it be
     SILENCE = 13  # its validity and the grace after it ended, and the carrier said nothing
+    NEXT_STEP = 14  # its next channel begins: the one before failed, or its time is over
 
 
 FINAL: Final = frozenset(
@@ -66,10 +69,14 @@ FINAL: Final = frozenset(
     }
 )
 
+IN_DOUBT: Final = frozenset(
+    {Status.UNCERTAIN, Status.RESEND_QUEUED, Status.RESENDING, Status.RESENT}
+)
 SHOWN_AS: Final = {
     Status.RESEND_QUEUED: Status.UNCERTAIN,
     Status.RESENDING: Status.UNCERTAIN,
     Status.RESENT: Status.UNCERTAIN,
+    Status.FALLING_BACK: Status.QUEUED,
 }
 # Changes to these have no event.
 UNTOLD: Final = frozenset({Status.QUEUED, Status.SENDING, *SHOWN_AS})
@@ -131,12 +138,45 @@ TRANSITIONS: Final[dict[tuple[Status, Cause], Status]] = {
     (Status.EXPIRED, Cause.READ): Status.READ,
     (Status.SENT, Cause.READ): Status.READ,
     (Status.DELIVERED, Cause.READ): Status.READ,
+    # Another channel. What is with a lane is left there until it comes back with an outcome.
+    (Status.SCHEDULED, Cause.NEXT_STEP): Status.QUEUED,
+    (Status.QUEUED, Cause.NEXT_STEP): Status.QUEUED,
+    (Status.UNCERTAIN, Cause.NEXT_STEP): Status.QUEUED,
+    (Status.RESEND_QUEUED, Cause.NEXT_STEP): Status.QUEUED,
+    (Status.RESENT, Cause.NEXT_STEP): Status.QUEUED,
+    (Status.SENT, Cause.NEXT_STEP): Status.QUEUED,
+    (Status.FALLING_BACK, Cause.NEXT_STEP): Status.QUEUED,
+    (Status.FALLING_BACK, Cause.CANCELED): Status.CANCELED,
+    (Status.FALLING_BACK, Cause.EXPIRED): Status.EXPIRED,
+    # It arrived by an earlier channel, while a later one waits, is under way, or has ended.
+    (Status.QUEUED, Cause.DELIVERED): Status.DELIVERED,
+    (Status.QUEUED, Cause.READ): Status.READ,
+    (Status.SENDING, Cause.DELIVERED): Status.DELIVERED,
+    (Status.SENDING, Cause.READ): Status.READ,
+    (Status.FALLING_BACK, Cause.DELIVERED): Status.DELIVERED,
+    (Status.FALLING_BACK, Cause.READ): Status.READ,
+    (Status.FAILED, Cause.DELIVERED): Status.DELIVERED,
+    (Status.FAILED, Cause.READ): Status.READ,
+    (Status.CANCELED, Cause.DELIVERED): Status.DELIVERED,
+    (Status.CANCELED, Cause.READ): Status.READ,
+    (Status.UNDELIVERED, Cause.READ): Status.READ,
+}
+_STEP_ENDS: Final = frozenset({Cause.REFUSED, Cause.UNDELIVERED, Cause.EXPIRED_AT_CARRIER})
+# Of a message with channels to fall back to: where the present one fails, the message goes on.
+STEPPED: Final[dict[tuple[Status, Cause], Status]] = {
+    (status, cause): Status.FALLING_BACK
+    if cause in _STEP_ENDS and after in FINAL and status not in FINAL
+    else after
+    for (status, cause), after in TRANSITIONS.items()
 }
 
 
-def advance(status: Status, cause: Cause) -> Status | None:
-    """The next status, or None when this cause no longer matters."""
-    return TRANSITIONS.get((status, cause))
+def advance(status: Status, cause: Cause, *, has_steps: bool = False) -> Status | None:
+    """The next status, or None when this cause no longer matters.
+
+    `has_steps`: the message has channels to fall back to.
+    """
+    return (STEPPED if has_steps else TRANSITIONS).get((status, cause))
 
 
 RECEIPT_FINAL: Final = frozenset(
@@ -210,13 +250,16 @@ def roll_up(parts: Sequence[ReceiptState], total: int) -> tuple[Cause | None, Re
     return RECEIPT_CAUSES[worst], worst
 
 
-_WIDTH = 16
+_WIDTH = 16  # more than there are causes, or states of receipts
+_SIZE = _WIDTH * (max(Status) + 1)
 
 
 def _matrix() -> str:
-    cells = [0] * (_WIDTH * _WIDTH)
-    for (status, cause), following in TRANSITIONS.items():
-        cells[status * _WIDTH + cause] = following
+    """Both tables, one after the other."""
+    cells = [0] * (2 * _SIZE)
+    for place, table in ((0, TRANSITIONS), (_SIZE, STEPPED)):
+        for (status, cause), following in table.items():
+            cells[place + status * _WIDTH + cause] = following
     return "'{" + ",".join(map(str, cells)) + "}'::smallint[]"
 
 
@@ -246,6 +289,11 @@ def sql_set(statuses: Iterable[Status]) -> str:
     return "'{" + ",".join(str(int(status)) for status in sorted(statuses)) + "}'::smallint[]"
 
 
-def sql_next(status: str, cause: str) -> str:
-    """SQL for `advance`: the next status, or 0 when the cause no longer matters."""
-    return f"({_MATRIX})[{status} * {_WIDTH} + {cause} + 1]"
+def sql_next(status: str, cause: str, steps: str | None = None) -> str:
+    """SQL for `advance`: the next status, or 0 when the cause no longer matters.
+
+    `steps`: what is NULL for messages that have no channel to fall back to; needed where the cause
+    may be the end of a step.
+    """
+    first = f"CASE WHEN {steps} IS NULL THEN 1 ELSE {_SIZE + 1} END" if steps else "1"
+    return f"({_MATRIX})[{status} * {_WIDTH} + {cause} + {first}]"

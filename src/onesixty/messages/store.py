@@ -58,6 +58,18 @@ WEBHOOKS: Final = f"""
     RETURNING 1
 """
 
+
+def sql_before_step(message: str) -> str:
+    """SQL for how many attempts there were at earlier channels of a message."""
+    return f"coalesce(({message}.past_steps->-1->>'attempts')::int, 0)"
+
+
+def attempts_before(row: Any) -> int:
+    """The same for a row that has `past_steps`."""
+    past = row["past_steps"]
+    return past[-1]["attempts"] if past else 0
+
+
 INSERT: Final = f"""
 WITH draft AS (
     SELECT * FROM unnest($1::int[], $2::uuid[], $3::uuid[], $4::smallint[], $5::smallint[],
@@ -91,6 +103,11 @@ WITH draft AS (
     INSERT INTO leases (id, node_id, account_ids, message_ids)
     SELECT $31, $32, array_agg(account_id), array_agg(id) FROM draft
     WHERE status = {Status.SENDING} HAVING count(*) > 0
+), planned AS (
+    INSERT INTO fallbacks (message_id, account_id, due_at)
+    SELECT id, account_id, coalesce(coalesce(send_at, created_at)
+        + make_interval(secs => (steps->0->>'wait')::double precision), expires_at)
+    FROM draft WHERE steps IS NOT NULL
 ), noted AS (
     SELECT account_id, event_id, {Status.QUEUED} AS type, callback_url IS NOT NULL AS callback,
         NULL::int AS esme, created_at AS at, id

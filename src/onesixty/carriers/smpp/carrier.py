@@ -314,7 +314,7 @@ def _refused(outcome: Outcome, answer: Answer, rule: StatusRule) -> None:
         outcome.error_code, outcome.error_class = "carrier_refused", ErrorClass.CONFIG
     else:
         outcome.error_code = "carrier_refused"
-    if rule.max_retries is not None and outcome.submission.attempt > rule.max_retries:
+    if rule.max_retries is not None and outcome.submission.tries > rule.max_retries:
         outcome.kind = OutcomeKind.REFUSED
 
 

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from onesixty.carriers import content
 from onesixty.carriers.contract import OutcomeKind
+from onesixty.messages import store
 from onesixty.messages.states import Cause, Status, sql_next
 from onesixty.messages.types import Category, Channel, Direction, Encoding, Message
 from onesixty.sms import form
@@ -61,12 +62,13 @@ FROM taken WHERE m.account_id = taken.account_id AND m.id = taken.message_id
     AND {sql_next("m.status", str(int(Cause.CLAIMED)))} <> 0
 RETURNING m.account_id, m.id, m.status, m.category, m.test, m.encoding, m.segments, m.parts_sent,
     m.attempts, m.carrier_id, m.fallbacks, m.sender, m.recipient, m.body, m.expires_at,
-    m.created_at, m.flow, m.form, m.channel, m.content,
+    m.created_at, m.flow, m.form, m.channel, m.content, m.past_steps,
     -- whether a flow has had its share and may have more
     (SELECT bool_or(found >= share) FROM (SELECT count(*) AS found, share FROM due
         GROUP BY priority, account_id, flow, share) AS each) AS more,
     CASE WHEN m.parts_sent > 0 OR m.possible_duplicate THEN ARRAY(
         SELECT DISTINCT s.part FROM submissions s WHERE s.message_id = m.id
+        AND s.attempt > {store.sql_before_step("m")}
         AND (s.outcome = {OutcomeKind.ACCEPTED} OR s.receipt_state <> 0)) END AS accepted
 """
 
@@ -95,4 +97,5 @@ def message(row: Any) -> Message:
         form=form.from_json(row["form"]) if row["form"] else None,
         channel=Channel(row["channel"]),
         content=content.from_json(row["content"]) if row["content"] else None,
+        past_steps=row["past_steps"],
     )

@@ -24,6 +24,17 @@ FROM gone WHERE m.account_id = $1 AND m.id = gone.message_id
 RETURNING m.account_id, m.id, m.status AS type, m.sequence,
     m.callback_url IS NOT NULL AS callback, {store.sql_esme("m.origin", "m.status")} AS esme
 """
+_CANCELED = sql_next("m.status", str(int(Cause.CANCELED)))
+_FALLING: Final = f"m.status = {Status.FALLING_BACK}"  # it is at no carrier, and not in the queue
+_END_PLAN = f"""
+UPDATE messages m SET steps = NULL,
+    status = CASE WHEN {_FALLING} THEN {_CANCELED} ELSE m.status END,
+    sequence = m.sequence + ({_FALLING})::int,
+    final_at = CASE WHEN {_FALLING} THEN $3::timestamptz END
+WHERE m.account_id = $1 AND m.id = ANY($2::uuid[]) AND m.steps IS NOT NULL AND m.final_at IS NULL
+RETURNING m.account_id, m.id, m.status AS type, m.sequence,
+    m.callback_url IS NOT NULL AS callback, {store.sql_esme("m.origin", "m.status")} AS esme
+"""
 # In the order of their ids, so that a caller goes on where the last call ended.
 LIKE: Final = """
 WITH waiting AS MATERIALIZED (
@@ -59,20 +70,26 @@ async def cancel(
 ) -> tuple[set[UUID], int]:
     """Cancel those that no carrier has in hand; return which, and how many outbox rows that made.
 
-    The queue row is the token: who deletes it, lane or canceller, has the message.
+    The queue row is the token: who deletes it, lane or canceller, has the message. Of those that
+    are out already, and have channels to fall back to, these are dropped; they are returned too.
     """
     moved = await tx.fetch(_CANCEL, account_id, list(message_ids), now)
-    hooked = await store.note(tx, moved, now) if moved else 0
-    return {row["id"] for row in moved}, hooked
+    canceled = {row["id"] for row in moved}
+    if others := [one for one in message_ids if one not in canceled]:
+        stopped = await tx.fetch(_END_PLAN, account_id, others, now)
+        canceled |= {row["id"] for row in stopped}
+        moved += [row for row in stopped if row["type"] == Status.CANCELED]
+    return canceled, await store.note(tx, moved, now) if moved else 0
 
 
 async def cancellable_of_batch(
     tx: Connection, account_id: int, batch_id: UUID, most: int
 ) -> list[UUID]:
-    """Messages of a batch that still wait."""
+    """Messages of a batch that still wait, or have channels to fall back to."""
     rows = await tx.fetch(
         "SELECT id FROM messages"
-        " WHERE account_id = $1 AND batch_id = $2 AND status = ANY($3::smallint[])"
+        " WHERE account_id = $1 AND batch_id = $2"
+        " AND (status = ANY($3::smallint[]) OR steps IS NOT NULL AND final_at IS NULL)"
         " AND id >= $5 AND id < $6 ORDER BY id LIMIT $4",
         account_id,
         batch_id,

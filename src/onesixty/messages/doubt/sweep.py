@@ -53,7 +53,7 @@ SELECT message_id, account_id FROM doubts WHERE due_at <= $1 ORDER BY due_at LIM
 """
 LOOK: Final = """
 SELECT m.account_id, m.id, m.status, m.category, m.segments, m.carrier_id, m.expires_at,
-    m.possible_duplicate, m.sender, m.recipient, d.since, d.asked,
+    m.possible_duplicate, m.sender, m.recipient, m.past_steps, d.since, d.asked,
     EXISTS (SELECT FROM queue q
         WHERE q.account_id = m.account_id AND q.message_id = m.id) AS waits
 FROM unnest($1::int[], $2::uuid[]) AS n(account_id, message_id)
@@ -81,7 +81,7 @@ INSERT INTO queue (message_id, account_id, carrier_id, priority, due_at, expires
 SELECT id, account_id, carrier_id, category, $4, expires_at, coalesce(flow, ''), next_carrier
 FROM moved RETURNING carrier_id
 """
-_NEXT = sql_next("m.status", "n.cause")
+_NEXT = sql_next("m.status", "n.cause", "m.steps")
 MOVE: Final = f"""
 UPDATE messages m SET status = {_NEXT},
     sequence = m.sequence + ({_NEXT} <> ALL({sql_set(UNTOLD)}))::int,
@@ -99,6 +99,11 @@ FROM unnest($1::int[], $2::uuid[], $3::smallint[], $4::text[], $5::text[], $6::t
 WHERE m.account_id = n.account_id AND m.id = n.message_id AND {_NEXT} <> 0
 RETURNING m.account_id, m.id, m.status AS type, m.sequence,
     m.callback_url IS NOT NULL AS callback, {store.sql_esme("m.origin", "m.status")} AS esme
+"""
+FALL: Final = """
+INSERT INTO fallbacks (message_id, account_id, due_at)
+SELECT *, $3 FROM unnest($1::uuid[], $2::int[])
+ON CONFLICT (message_id) DO UPDATE SET due_at = excluded.due_at
 """
 KEEP: Final = """
 UPDATE doubts d SET due_at = n.due_at, asked = d.asked OR n.asked
@@ -191,9 +196,12 @@ class Sweeper:
             news.hooked += await apply(tx, told, every_try=True)
         verdicts = []
         for row in await tx.fetch(LOOK, *named, now):
-            known = _known(row, tries.get(row["id"], ()), carriers)
+            # What earlier channels did is no sign of what the present one does.
+            before = store.attempts_before(row)
+            own = [one for one in tries.get(row["id"], ()) if one["attempt"] > before]
+            known = _known(row, own, carriers)
             verdict = judge(known, now, self._policy)
-            if verdict.ask and not self._ask(row, tries[row["id"]], news):
+            if verdict.ask and not self._ask(row, own, news):
                 verdict = replace(verdict, ask=False)  # later, or by a process that has a session
             verdicts.append((row, verdict))
         await self._do(tx, verdicts, now, news)
@@ -219,6 +227,9 @@ class Sweeper:
             moved = await tx.fetch(MOVE, *zip(*moves, strict=True), now)
             if told := [row for row in moved if row["type"] not in UNTOLD]:
                 news.hooked += await store.note(tx, told, now)
+            if fell := [row for row in moved if row["type"] == Status.FALLING_BACK]:
+                named = [row["id"] for row in fell], [row["account_id"] for row in fell]
+                await tx.execute(FALL, *named, now)
             _log.info("doubt.ended", messages=len(moved))
         if kept := [(r["id"], v.look_at, v.ask) for r, v in verdicts if v.look_at]:
             await tx.execute(KEEP, *zip(*kept, strict=True))
@@ -267,7 +278,7 @@ async def _carriers(tx: Connection) -> _Carriers:
     for row in await tx.fetch("SELECT id, kind, settings FROM carriers"):
         spec = registry.SPECS.get(row["kind"])
         settings: Mapping[str, Any] = row["settings"]
-        if spec is None or "receipts" not in spec.receives or not settings.get("receipts", True):
+        if spec is None or not spec.tells(settings):
             silent.add(row["id"])
         elif settings.get("query", False):
             askable.add(row["id"])

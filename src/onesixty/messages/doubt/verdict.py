@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from onesixty.carriers.contract import ErrorClass, OutcomeKind, ReceiptState
-from onesixty.messages.states import RECEIPT_ARRIVED, RECEIPT_FINAL, SHOWN_AS, Cause, Status
+from onesixty.messages.states import IN_DOUBT, RECEIPT_ARRIVED, RECEIPT_FINAL, Cause, Status
 from onesixty.messages.types import Category
 
 LOOK_LEAST, LOOK_MOST = timedelta(seconds=5), timedelta(minutes=10)
@@ -96,7 +96,7 @@ def judge(known: Known, now: datetime, policy: Policy) -> Verdict:
     """What to do about a message now."""
     if known.status is Status.SENT:
         return _sent(known, now, policy)
-    if known.status is Status.UNCERTAIN or known.status in SHOWN_AS:
+    if known.status in IN_DOUBT:
         return _uncertain(known, now, policy)
     return Verdict()  # it ended, or it is with a lane, which ends in a status that counts
 

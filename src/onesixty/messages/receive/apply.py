@@ -1,7 +1,8 @@
 """Apply what receipts say: states of parts, what follows for their messages, events."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -14,6 +15,7 @@ from onesixty.messages.states import (
     RECEIPT_ARRIVED,
     RECEIPT_CAUSES,
     Cause,
+    Status,
     later_receipt,
     part_state,
     roll_up,
@@ -26,19 +28,22 @@ from onesixty.storage.database import Connection, columns
 # The parts of one message are looked at and written by one process at a time. Every batch takes
 # messages in the order of their ids, and before their parts: so no two wait for each other.
 HOLD: Final = """
-SELECT FROM unnest($1::int[], $2::uuid[]) AS n(account_id, message_id)
+SELECT CASE WHEN m.past_steps IS NOT NULL THEN m.id END AS fell_back, m.past_steps
+FROM unnest($1::int[], $2::uuid[]) AS n(account_id, message_id)
 JOIN messages m ON m.account_id = n.account_id AND m.id = n.message_id
 ORDER BY m.id FOR NO KEY UPDATE OF m
 """
 SIBLINGS: Final = """
-SELECT message_id, attempt, part, outcome, receipt_state, receipt_error, match_key FROM submissions
+SELECT message_id, attempt, part, parts, outcome, receipt_state, receipt_error, match_key
+FROM submissions
 WHERE message_id = ANY($1::uuid[]) AND outcome IN (1, 4)
 ORDER BY message_id, attempt, part
 """
-_NEXT = sql_next("m.status", "n.cause")
+_NEXT = sql_next("m.status", "n.cause", "m.steps")
 _ARRIVED = f"n.cause IN ({Cause.DELIVERED}, {Cause.READ})"
 # What one receipt says of a message is not all when it was sent twice: a failure is then left to
-# `doubt.py`, which looks at both.
+# `doubt.py`, which looks at both. Nor is it when it went by several channels: the failure of an
+# earlier one is none of the message.
 APPLY: Final = f"""
 WITH parts AS (
     UPDATE submissions s SET receipt_state = p.state, receipt_error = p.error, receipt_at = p.at,
@@ -50,7 +55,8 @@ WITH parts AS (
     WHERE s.message_id = p.message_id AND s.attempt = p.attempt AND s.part = p.part
         AND {sql_overrules("s.receipt_state", "p.state")}
 ), moved AS (
-    UPDATE messages m SET status = {_NEXT}, sequence = m.sequence + 1,
+    UPDATE messages m SET status = {_NEXT},
+        sequence = m.sequence + ({_NEXT} <> {Status.FALLING_BACK})::int,
         delivered_at = CASE WHEN {_ARRIVED} THEN coalesce(m.delivered_at, n.at) END,
         final_at = CASE WHEN {_NEXT} = ANY({sql_set(FINAL)}) THEN n.at END,
         error_code = n.error_code, error_class = CASE WHEN NOT {_ARRIVED} THEN 'recipient' END,
@@ -60,12 +66,17 @@ WITH parts AS (
         AS n(account_id, message_id, event_id, cause, at, whole, error_code, error_detail,
             carrier_code)
     WHERE m.account_id = n.account_id AND m.id = n.message_id AND {_NEXT} <> 0
-        AND (n.whole OR {_ARRIVED} OR NOT m.possible_duplicate)
+        AND (n.whole OR {_ARRIVED} OR NOT m.possible_duplicate AND m.past_steps IS NULL)
     RETURNING m.account_id, m.id, m.status AS type, m.sequence,
         m.callback_url IS NOT NULL AS callback, {store.sql_esme("m.origin", "m.status")} AS esme,
         n.event_id, n.at
+), fallen AS (
+    INSERT INTO fallbacks (message_id, account_id, due_at)
+    SELECT id, account_id, at FROM moved WHERE type = {Status.FALLING_BACK}
+    ON CONFLICT (message_id) DO UPDATE SET due_at = excluded.due_at
 ), noted AS (
     SELECT account_id, event_id, type, sequence, id, callback, esme, at FROM moved
+    WHERE type <> {Status.FALLING_BACK}
 ), recorded AS (
     INSERT INTO events (account_id, id, type, sequence, message_id, at)
     SELECT account_id, event_id, type, sequence, id, at FROM noted
@@ -104,6 +115,20 @@ class PartNews:
     match_key: str
 
 
+@dataclass(slots=True)
+class _Parts:
+    """The tries of each part of a message, at one channel."""
+
+    total: int
+    tries: dict[int, list[tuple[bool, ReceiptState]]] = field(default_factory=dict)
+
+    def end(self) -> tuple[Cause | None, ReceiptState, list[ReceiptState]]:
+        """What they come to, the state that is shown for it, and the state of each."""
+        known = self.tries.values()
+        states = [part_state(tries) for tries in known if tries]
+        return *roll_up(states, self.total - sum(not tries for tries in known)), states
+
+
 # What the parts of a message come to: the news that it is told by, the cause (None: nothing yet),
 # and what the message shows: code, detail, the carrier's own code.
 Verdict = tuple[PartNews, Cause | None, tuple[str | None, str | None, str | None]]
@@ -139,13 +164,16 @@ async def apply(tx: Connection, news: Sequence[PartNews], *, every_try: bool = F
     """
     news = sorted(news, key=lambda n: n.message_id)
 
-    def whole(n: PartNews) -> bool:
-        return every_try or n.parts > 1 or n.attempt > 1
-
-    verdicts = [_single(n) for n in news if not whole(n)]
-    if several := [n for n in news if whole(n)]:
-        await tx.execute(HOLD, [n.account_id for n in news], [n.message_id for n in news])
-        verdicts += await _roll_up(tx, several)
+    whole = {n.message_id for n in news if every_try or n.parts > 1 or n.attempt > 1}
+    verdicts = [_single(n) for n in news if n.message_id not in whole]
+    if whole:
+        held = await tx.fetch(HOLD, [n.account_id for n in news], [n.message_id for n in news])
+        past = {
+            row["fell_back"]: [step["attempts"] for step in row["past_steps"]]
+            for row in held
+            if row["fell_back"]
+        }
+        verdicts += await _roll_up(tx, [n for n in news if n.message_id in whole], past)
         verdicts.sort(key=lambda verdict: verdict[0].message_id)
     parts = [
         (
@@ -155,7 +183,7 @@ async def apply(tx: Connection, news: Sequence[PartNews], *, every_try: bool = F
         for n in news
     ]  # fmt: skip
     moves = [
-        (n.account_id, n.message_id, ids.uuid7(), int(cause), n.at, whole(n), *shown)
+        (n.account_id, n.message_id, ids.uuid7(), int(cause), n.at, n.message_id in whole, *shown)
         for n, cause, shown in verdicts
         if cause is not None
     ]
@@ -189,9 +217,12 @@ def _single(news: PartNews) -> Verdict:
     )
 
 
-async def _roll_up(tx: Connection, news: Sequence[PartNews]) -> list[Verdict]:
+async def _roll_up(
+    tx: Connection, news: Sequence[PartNews], past: Mapping[UUID, Sequence[int]]
+) -> list[Verdict]:
+    """What all tries of messages come to; `past`: attempts at the end of each earlier channel."""
     changed = {(n.message_id, n.attempt, n.part): n for n in news}
-    parts: dict[UUID, dict[int, list[tuple[bool, ReceiptState]]]] = {}
+    parts: dict[tuple[UUID, int], _Parts] = {}  # by message and channel
     errors: dict[tuple[UUID, ReceiptState], str] = {}  # of the carrier, for each state
     for row in await tx.fetch(SIBLINGS, list({n.message_id for n in news})):
         message_id, part = row["message_id"], row["part"]
@@ -199,16 +230,23 @@ async def _roll_up(tx: Connection, news: Sequence[PartNews]) -> list[Verdict]:
         if n := changed.get((message_id, row["attempt"], part)):
             state, error = later_receipt(state, n.state), n.error
         is_accepted = row["outcome"] == OutcomeKind.ACCEPTED
-        tries = parts.setdefault(message_id, {}).setdefault(part, [])
+        step = bisect_left(past[message_id], row["attempt"]) if message_id in past else 0
+        of_step = parts.setdefault((message_id, step), _Parts(row["parts"]))
+        tries = of_step.tries.setdefault(part, [])
         if is_accepted and row["match_key"] is None and state is ReceiptState.NONE:
             continue  # no receipt can be told to be its own: it goes the way of the others
         tries.append((is_accepted, state))
         errors.setdefault((message_id, state), error or "")
     verdicts: list[Verdict] = []
     for n in {n.message_id: n for n in news}.values():
-        known = parts.get(n.message_id, {}).values()
-        states = [part_state(tries) for tries in known if tries]
-        cause, worst = roll_up(states, n.parts - sum(not tries for tries in known))
+        steps = past.get(n.message_id, ())
+        parts.setdefault((n.message_id, bisect_left(steps, n.attempt)), _Parts(0)).total = n.parts
+        ends = [
+            parts.get((n.message_id, step), _Parts(n.parts)).end() for step in range(len(steps) + 1)
+        ]
+        # Where one channel arrived the message did; that an earlier one failed is known.
+        arrived = [end for end in ends if end[1] in RECEIPT_ARRIVED]
+        cause, worst, states = max(arrived, key=lambda end: end[1]) if arrived else ends[-1]
         code, detail = _ERRORS.get(worst, (None, None))
         if code and RECEIPT_ARRIVED.intersection(states):
             code, detail = "partially_delivered", "only some of its parts arrived"
