@@ -100,21 +100,18 @@ def explained(book: Snapshot, plan: Plan, asked: Asked, scene: Scene | None) -> 
 
 def content(book: Snapshot, plan: Plan, asked: Asked, scene: Scene) -> dict[str, Any]:
     """What is stored for messages like this one."""
-    before = []
-    for one in _routes(book, plan, asked, scene.rule):
-        if not one.code:
-            break
-        before.append(one)
-    # Those of the right country and prefix first: they came closest.
-    before.sort(key=lambda one: one.code in ("prefix", "country"))
-    rest = Counter(one.code for one in before[ROUTES_MOST:])
+    near, far = _before(plan, asked, scene.rule)
+    room = max(0, ROUTES_MOST - len(near))
+    named = [_refused(book, rule, asked) for rule in near[:ROUTES_MOST]]
+    named += [RouteVerdict(one, name, against(one, name, asked)) for one, name in far[:room]]
+    rest = Counter(name for _, name in far[room:])
+    rest.update(_refused(book, rule, asked).code for rule in near[ROUTES_MOST:])
     return {
         "route": scene.route.name,
         "account": scene.rule.owner,
         "carriers": [_stored(book, one) for one in carriers(book, asked, scene)],
         "refused": [
-            {"route": one.rule.route.name, "code": one.code, "detail": one.detail}
-            for one in before[:ROUTES_MOST]
+            {"route": one.rule.route.name, "code": one.code, "detail": one.detail} for one in named
         ],
         "refused_more": dict(sorted(rest.items())),
     }
@@ -155,17 +152,48 @@ def _routes(
             key=lambda one: (one.route.position, -one.fit(asked.prefix), one.route.id),
         )
         for rule in rules:
-            name = unmet(rule, asked)
-            if name is not None:
-                yield RouteVerdict(rule, name, against(rule, name, asked))
-            elif rule is taken_by:
+            if rule is taken_by:
                 is_taken = True
                 yield RouteVerdict(rule, "", "it takes the message")
-            elif is_taken:
+            elif is_taken and unmet(rule, asked) is None:
                 yield RouteVerdict(rule, "earlier", "an earlier route takes the message")
             else:
-                detail = _no_carrier(book, rule.route, asked.traits.channel)
-                yield RouteVerdict(rule, "no_carrier", detail)
+                yield _refused(book, rule, asked)
+
+
+def _before(plan: Plan, asked: Asked, taken_by: Rule) -> tuple[list[Rule], list[tuple[Rule, str]]]:
+    """The refused routes that come before the one taken.
+
+    First those whose country and prefix fit, then the others, each with which of the two does not.
+    There may be thousands of these, and nothing else is asked of them.
+    """
+    near: list[Rule] = []
+    far: list[tuple[Rule, str]] = []
+    prefix, country = asked.prefix, asked.traits.country
+    for table in plan.tables:
+        found = table.candidates(prefix, country)
+        known = {rule.route.id for rule in found}
+        is_here = taken_by.route.id in known
+        near += found[: found.index(taken_by)] if is_here else found
+        last = (taken_by.route.position, -taken_by.fit(prefix), taken_by.route.id)
+        for rule in table.rules:
+            route = rule.route
+            if is_here and (route.position, 0, route.id) > last:
+                break
+            if route.id not in known:
+                fits = not rule.prefixes or rule.fit(prefix)
+                far.append((rule, "country" if fits else "prefix"))
+        if is_here:
+            break
+    return near, far
+
+
+def _refused(book: Snapshot, rule: Rule, asked: Asked) -> RouteVerdict:
+    name = unmet(rule, asked)
+    if name is not None:
+        return RouteVerdict(rule, name, against(rule, name, asked))
+    detail = _no_carrier(book, rule.route, asked.traits.channel)
+    return RouteVerdict(rule, "no_carrier", detail)
 
 
 def _no_carrier(book: Snapshot, route: RouteRecord, channel: str) -> str:

@@ -67,16 +67,23 @@ def order(
 
     `costs` may be empty where no group looks at them.
     """
-    ranks = [
-        _rank(route.groups[one.group], one, stands.quality, cost, chance)
-        for one, stands, cost in zip(
-            candidates, standings, costs or (None,) * len(candidates), strict=True
-        )
-    ]
-    tried = sorted(
-        range(len(candidates)),
-        key=lambda n: (not up[n], standings[n].tier, candidates[n].group, ranks[n]),
-    )
+    keys: list[tuple[object, ...]] = []
+    for n, one in enumerate(candidates):
+        group, (tier, quality) = route.groups[one.group], standings[n]
+        rank: object
+        if group.strategy == "weighted":
+            # Sorting by the key u^(1/w) draws without replacement in proportion to the weights.
+            rank = -(chance.random() ** (1 / one.weight))
+        elif group.strategy == "least_cost":
+            cost = costs[n] if costs else None
+            rank = (cost is None, cost, one.place)
+        elif group.strategy == "best_quality":
+            rank = (quality is None, -quality.score if quality else 0.0, one.place)
+        else:
+            rank = one.place
+        keys.append((not up[n], tier, one.group, rank, n))
+    keys.sort()
+    tried: list[int] = [key[-1] for key in keys]  # type: ignore[misc]
     first = tried[0]
     percent = route.groups[candidates[first].group].explore_percent
     if percent and up[first] and chance.random() * 100 < percent:
@@ -116,16 +123,3 @@ def is_drawn(route: RouteRecord, candidates: Sequence[Candidate]) -> bool:
 def is_priced(route: RouteRecord) -> bool:
     """Whether the order depends on costs."""
     return any(group.strategy == "least_cost" for group in route.groups)
-
-
-def _rank(
-    group: Group, one: Candidate, quality: Quality | None, cost: int | None, chance: Chance
-) -> tuple[float, ...]:
-    if group.strategy == "weighted":
-        # Sorting by the key u^(1/w) draws without replacement in proportion to the weights.
-        return (-(chance.random() ** (1 / one.weight)),)
-    if group.strategy == "least_cost":
-        return (cost is None, cost or 0, one.place)
-    if group.strategy == "best_quality":
-        return (quality is None, -quality.score if quality else 0.0, one.place)
-    return (one.place,)

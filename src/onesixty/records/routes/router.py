@@ -7,7 +7,7 @@ says is put together once.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from onesixty.records.routes import explanation, groups
 from onesixty.records.routes.explanation import Explained, Scene
@@ -21,8 +21,7 @@ KEPT_MOST: Final = 50_000  # kinds of messages whose decisions are kept
 ORDERS_MOST: Final = 1000  # of carriers, for each kind
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
+class Chosen(NamedTuple):
     """The lane of a message, those to fall back to, in order, and why."""
 
     route_id: int
@@ -87,7 +86,8 @@ class Router:
         self._stand(decision, traits, self.facts.version())
         up = [self.facts.is_up(one) for one in decision.carrier_ids]
         costs = self._costs(decision, traits)
-        return explanation.explained(book, plan, asked, self._scene(decision, up, costs))
+        scene = self._scene(decision, up, costs, self._ordered(decision, up, costs))
+        return explanation.explained(book, plan, asked, scene)
 
     def kept(self, explanations: Mapping[int, Any]) -> None:
         """These are stored."""
@@ -178,21 +178,26 @@ class Router:
     def _order(
         self, decision: _Decision, state: tuple[Any, Any], traits: Traits, plan: Plan
     ) -> Chosen:
-        scene = self._scene(decision, *state)
-        order = scene.order
+        order = self._ordered(decision, *state)
         key = (*state, order.tried[0], order.preferred) if decision.is_drawn else state
         known = decision.orders.get(key)
         carriers = [decision.carrier_ids[n] for n in order.tried]
-        number = known.explanation if known else self._explain(scene, traits, plan)
-        chosen = Chosen(scene.route.id, carriers[0], tuple(carriers[1:]), number)
+        if known:
+            number = known.explanation
+        else:
+            number = self._explain(self._scene(decision, *state, order), traits, plan)
+        route_id = decision.rule.route.id
+        chosen = Chosen(route_id, carriers[0], tuple(carriers[1:]), number)
         if known is None:
             if len(decision.orders) >= ORDERS_MOST:
                 decision.orders.clear()
             decision.orders[key] = chosen
         return chosen
 
-    def _scene(self, decision: _Decision, up: Sequence[bool], costs: Sequence[int | None]) -> Scene:
-        order = groups.order(
+    def _ordered(
+        self, decision: _Decision, up: Sequence[bool], costs: Sequence[int | None]
+    ) -> groups.Order:
+        return groups.order(
             decision.rule.route,
             decision.candidates,
             decision.standings,
@@ -200,6 +205,14 @@ class Router:
             costs,
             self.facts.chance,
         )
+
+    def _scene(
+        self,
+        decision: _Decision,
+        up: Sequence[bool],
+        costs: Sequence[int | None],
+        order: groups.Order,
+    ) -> Scene:
         return Scene(
             decision.rule,
             decision.candidates,
