@@ -49,8 +49,8 @@ async def test_two_hundred_at_once_spend_what_there_is(walk: Walk, other: Walk) 
     assert (len(taken), refused) == (AFFORDED, {"insufficient_balance"})
     assert await priced.books() == (0, AFFORDED * EURO // 10, 0)
     assert await walk.count("messages") == await walk.count("holds") == AFFORDED
-    async with walk.database.read() as connection:
-        assert await check(connection) == []
+    async with walk.database.write() as tx:
+        assert await check(tx) == []
 
 
 async def test_two_that_settle_at_once_settle_once(walk: Walk, other: Walk) -> None:
@@ -69,5 +69,5 @@ async def test_two_that_settle_at_once_settle_once(walk: Walk, other: Walk) -> N
     await asyncio.gather(*(one.settler.run_once() for one in (priced, second) * 4))
     assert await priced.books() == (0, 0, EURO)
     assert [row["messages"] for row in await priced.usage()] == [10]
-    async with walk.database.read() as connection:
-        assert await check(connection) == []
+    async with walk.database.write() as tx:
+        assert await check(tx) == []

@@ -40,15 +40,18 @@ ORDER BY day
 _NOTHING: Final[Mapping[str, int]] = dict.fromkeys([one.name.lower() for one in (*Book, *Kind)], 0)
 
 
-async def check(connection: Connection) -> list[str]:
-    """What does not add up, in words; nothing when all is well. Reads every transfer."""
-    async with connection.transaction(isolation="repeatable_read", readonly=True):
-        for setting in ("enable_seqscan", "enable_hashjoin", "enable_mergejoin"):
-            await connection.execute(f"SET LOCAL {setting} = on")
-        added = {row["account_id"]: dict(row) for row in await connection.fetch(_TRANSFERS)}
-        held = {row["payer_id"]: row["micros"] for row in await connection.fetch(_OPEN)}
-        kept = await connection.fetch(_KEPT)
-        days = await connection.fetch(_DAYS)
+async def check(tx: Connection) -> list[str]:
+    """What does not add up, in words; nothing when all is well. Reads every transfer.
+
+    To be the first in its transaction: all is read as of one moment.
+    """
+    await tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    for setting in ("enable_seqscan", "enable_hashjoin", "enable_mergejoin"):
+        await tx.execute(f"SET LOCAL {setting} = on")
+    added = {row["account_id"]: dict(row) for row in await tx.fetch(_TRANSFERS)}
+    held = {row["payer_id"]: row["micros"] for row in await tx.fetch(_OPEN)}
+    kept = await tx.fetch(_KEPT)
+    days = await tx.fetch(_DAYS)
     found = [
         f"{row['name']}: {text}"
         for row in kept

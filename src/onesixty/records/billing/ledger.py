@@ -12,7 +12,7 @@ from uuid import UUID
 
 from onesixty.kit.problems import FieldError, Problem
 from onesixty.records.billing.books import WAYS, Book, Kind
-from onesixty.storage.database import Connection
+from onesixty.storage.database import Connection, Rows
 
 MODES: Final = ("prepaid", "postpaid")
 _BOOKS: Final = ", ".join(book.name.lower() for book in Book)
@@ -21,6 +21,10 @@ _SHOW: Final = f"""
 SELECT a.id AS account_id, a.currency, p.mode, p.credit, p.low, {_BOOKS}
 FROM accounts a LEFT JOIN payers p ON p.account_id = a.id
 LEFT JOIN balances b ON b.account_id = a.id WHERE a.id = $1
+"""
+_LIST: Final = f"""
+SELECT a.name, a.currency, p.mode, {_BOOKS} FROM balances b
+JOIN accounts a ON a.id = b.account_id LEFT JOIN payers p USING (account_id) ORDER BY a.name
 """
 _PAYS: Final = """
 INSERT INTO payers (account_id, mode, credit, low) VALUES ($1, $2, $3, $4)
@@ -76,6 +80,12 @@ class Payment:
 async def show(connection: Connection, account_id: int) -> Any:
     """mode, currency, credit, low and the books of an account; NULL where it has none."""
     return await connection.fetchrow(_SHOW, account_id)
+
+
+async def listing(connection: Connection) -> Rows:
+    """Accounts that pay or paid, with name, mode (NULL: no more), currency and their books."""
+    rows: Rows = await connection.fetch(_LIST)
+    return rows
 
 
 async def change_terms(tx: Connection, account_id: int, terms: Terms) -> None:

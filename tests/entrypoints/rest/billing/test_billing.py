@@ -79,8 +79,8 @@ async def test_a_message_from_price_to_margin(sending: Door, me: str, walk: Any)
     assert (await sending.ask("POST", f"{me}/refunds", refund)).status == 409
     text = (await sending.ask("GET", "/v1/usage?by=country&format=csv")).body
     assert text.splitlines()[1].startswith(",,GB,,,1,1,1,0.0,EUR,0.05,USD")
-    async with walk.database.read() as connection:
-        assert await check(connection) == []
+    async with walk.database.write() as tx:
+        assert await check(tx) == []
 
 
 async def test_imports_show_what_they_change(sending: Door, me: str) -> None:

@@ -25,8 +25,8 @@ async def send(walk: Walk, *bodies: str) -> list[Any]:
 
 async def agrees(walk: Walk) -> None:
     """The ledger adds up."""
-    async with walk.database.read() as connection:
-        assert await check(connection) == []
+    async with walk.database.write() as tx:
+        assert await check(tx) == []
 
 
 async def test_what_is_held_is_charged_once_it_is_submitted(walk: Walk) -> None:
