@@ -86,6 +86,14 @@ def test_a_key_that_is_none_is_faulty() -> None:
         _wired(access_key="endpoint=https://x/;accesskey=abc")
 
 
+async def test_the_endpoint_counts_however_it_is_written() -> None:
+    """Capitals and a slash at its end change neither the address nor the signature."""
+    dialect, wire = _wired(base_url="HTTPS://Acme.Communication.Azure.com/")
+    await wire.ask(await dialect.request(submission()))
+    address = "https://acme.communication.azure.com/sms?api-version=2021-03-07"
+    assert (wire.requests[0].url, len(wire.submitted)) == (address, 1)
+
+
 async def test_a_text_names_us_and_wants_a_report() -> None:
     """Our id as its tag."""
     arrived = await _sent(body="Grüße 👋")

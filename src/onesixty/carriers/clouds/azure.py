@@ -48,7 +48,9 @@ class AzureDialect:
     """`POST /sms` for one recipient, signed with the resource's access key."""
 
     def __init__(self, config: CarrierConfig, ask: Ask) -> None:
-        self._url = f"{config.settings['base_url'].rstrip('/')}/sms?api-version={_API_VERSION}"
+        # In small letters: the host is signed, and not every client sends it as it was written.
+        base = config.settings["base_url"].rstrip("/").lower()
+        self._url = f"{base}/sms?api-version={_API_VERSION}"
         self._key = key_of(config.settings["access_key"])
         self._sender: str | None = config.settings.get("sender")
         self._clock, self._ask = config.clock, ask
