@@ -114,6 +114,26 @@ _TABLE = (
         "Carriers keep files for days or weeks; `detail` says what theirs answered.",
     ),
     Kind(
+        "provider_error",
+        502,
+        "The provider of the carrier does not answer as it should",
+        "`detail` has its own words; test it with `POST /v1/carriers/{name}/test`.",
+    ),
+    Kind(
+        "template_not_approved",
+        422,
+        "No carrier of the route has this template",
+        "Look at `GET /v1/carriers/{name}/templates`; only approved ones can be sent.",
+        63040,
+    ),
+    Kind(
+        "outside_window",
+        422,
+        "The person has not written within 24 hours",
+        "Send an approved template, or give `fallback` with a channel to go on to.",
+        63016,
+    ),
+    Kind(
         "method_not_allowed",
         405,
         "This path does not take that method",

@@ -15,7 +15,7 @@ from asyncpg.transaction import Transaction
 from onesixty.kit.clock import Clock
 from onesixty.kit.loops import Loop
 from onesixty.nodes.node import Node
-from onesixty.records import esmes
+from onesixty.records import channel_templates, esmes
 from onesixty.records.billing import book as billing
 from onesixty.records.billing.book import Billing
 from onesixty.records.esmes import EsmeRecord
@@ -140,6 +140,8 @@ class Snapshot:
     endpoints: Mapping[int, Endpoint]
     limits: Mapping[int, tuple[LimitRecord, ...]] = field(default_factory=dict)  # by account
     esmes: Mapping[int, EsmeRecord] = field(default_factory=dict)  # disabled ones too
+    # Status by name and language, by carrier whose templates were read.
+    templates: Mapping[int, Mapping[tuple[str, str], str]] = field(default_factory=dict)
     esme_names: Mapping[str, EsmeRecord] = field(default_factory=dict)  # the same by system_id
     route_names: Mapping[int, str] = field(default_factory=dict)
     billing: Billing = field(default_factory=Billing)
@@ -250,6 +252,7 @@ async def load(connection: Connection, before: Billing | None = None) -> Snapsho
         routes=routes,
         endpoints={row["id"]: Endpoint(**row) for row in endpoints},
         limits=await _limits(connection),
+        templates=await channel_templates.load(connection),
         esmes={one.id: one for one in customers},
         esme_names={one.system_id: one for one in customers},
         route_names={one.id: one.name for some in routes.values() for one in some},

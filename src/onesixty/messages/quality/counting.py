@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from onesixty.carriers.contract import ErrorClass, Outcome, OutcomeKind, Receipt, ReceiptState
+from onesixty.messages.quality.feedback import Handed
 from onesixty.messages.quality.judging import BOUNDS, CLASSES
 from onesixty.messages.states import RECEIPT_ARRIVED, RECEIPT_FINAL
 from onesixty.sms import numbers
@@ -30,6 +31,11 @@ WIDTH: Final = CONVERTED + 3
 COUNTRY_DIGITS: Final = 8  # tell the country: +1 876 is Jamaica, +44 1481 is Guernsey
 NOWHERE: Final = "001"  # as numbers of no country have
 STRANGERS_MOST: Final = 10_000  # between two looks; more are not counted
+_EVIDENCE: Final = {
+    "converted": CONVERTED,
+    "not_converted": UNCONVERTED,
+    "not_received": CONTRADICTED,
+}
 _FAULTS: Final = (ErrorClass.CARRIER, ErrorClass.CONFIG)
 
 Key = tuple[int, str, int]  # carrier, country, minute since 1970
@@ -103,9 +109,11 @@ class Counter:
         counts = self._of(stranger.carrier_id, country, stranger.at)
         self._add(counts, stranger.place, stranger.time)
 
-    def evidence(self, carrier_id: int, recipient: str, at: datetime, place: int) -> None:
-        """What a customer said of a message: CONVERTED, UNCONVERTED or CONTRADICTED."""
-        self._of(carrier_id, country_of(recipient), at)[place] += 1
+    def evidence(self, handed: Handed, outcome: str) -> None:
+        """What a customer said of a message that a carrier has taken."""
+        if handed.carrier_id is not None and handed.at is not None:
+            counts = self._of(handed.carrier_id, country_of(handed.recipient), handed.at)
+            counts[_EVIDENCE[outcome]] += 1
 
     def take(self) -> dict[Key, list[int]]:
         """All that was counted; it is counted anew from nothing."""

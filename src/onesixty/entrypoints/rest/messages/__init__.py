@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from onesixty.entrypoints.rest.messages import batches, endpoints, media
+from onesixty.entrypoints.rest.messages import batches, endpoints, feedback, media
 from onesixty.entrypoints.rest.messages.endpoints import PATH, take
 from onesixty.entrypoints.rest.messages.send_body import schemas
 
@@ -13,3 +13,4 @@ router = APIRouter()
 router.include_router(batches.router)
 router.include_router(endpoints.router)
 router.include_router(media.router)
+router.include_router(feedback.router)
