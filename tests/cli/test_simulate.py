@@ -1,8 +1,13 @@
-"""`onesixty simulate smsc`: it listens, takes binds, and ends with what it counted."""
+"""`onesixty simulate`: it listens, plays its part, and ends with what it counted."""
 
+import json
 import re
 import socket
 import subprocess
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import pytest
 
 from onesixty.smpp.codec import encode
 from onesixty.smpp.pdus import Command, Pdu
@@ -40,3 +45,32 @@ def test_wrong_faults_are_wrong_usage() -> None:
     assert "no fault is called 'gravity'; there are: " in refused.stderr
     assert "drop_answers" in onesixty("simulate", "faults").stdout
     assert "+15005550103" in onesixty("simulate", "numbers").stdout
+
+
+def test_providers_over_http() -> None:
+    """Each that is asked for listens, answers as it would, and tells how to be added."""
+    simulator = subprocess.Popen(
+        [*PROGRAM, "simulate", "http", "--port", "0", "--kind", "twilio"],
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert simulator.stdout
+    url = simulator.stdout.readline().split()[-1]
+    carrier = json.loads(simulator.stdout.readline().partition("/v1/carriers ")[2])
+    assert (carrier["kind"], carrier["settings"]["base_url"]) == ("twilio", url)
+    with pytest.raises(HTTPError) as refused:
+        urlopen(f"{url}/2010-04-01/Accounts/AC{'0' * 32}/Messages.json", timeout=10)
+    assert json.load(refused.value)["code"] == 20003
+    simulator.terminate()
+    rest, _ = simulator.communicate(timeout=10)
+    assert simulator.returncode == 0
+    assert rest.splitlines()[-1] == "twilio: requests 1"
+
+
+def test_providers_that_nobody_plays() -> None:
+    """A kind that is not simulated, and a fault that there is not, are wrong usage."""
+    refused = onesixty("simulate", "http", "--kind", "pigeon")
+    assert (refused.returncode, "there are: aws_" in refused.stderr) == (2, True)
+    refused = onesixty("simulate", "http", "--fault", "gravity=1")
+    assert (refused.returncode, "'gravity'" in refused.stderr) == (2, True)

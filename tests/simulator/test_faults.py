@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onesixty.kit.chance import chance
-from onesixty.simulator.fault_words import FaultError, Share, Span, read_share, read_span
-from onesixty.simulator.faults import (
-    Faults,
-    IdForm,
-    LinkDrop,
+from onesixty.simulator.fault_words import (
+    FaultError,
+    Share,
+    Span,
     listing,
-    parse_fault,
-    parse_faults,
+    read_share,
+    read_span,
 )
+from onesixty.simulator.faults import Faults, IdForm, LinkDrop, parse_fault, parse_faults
 
 OPTIONS = [option.name for option in fields(Faults)]
 
@@ -87,9 +87,9 @@ def test_a_choice_that_does_not_exist_is_answered_with_the_choices() -> None:
 
 def test_the_listing_has_every_option_and_its_default_can_be_read() -> None:
     """What the help prints as default is a word that sets exactly the default."""
-    assert [row.name for row in listing()] == OPTIONS
-    assert parse_faults(f"{row.name}={row.default}" for row in listing()) == Faults()
-    assert all(row.effect for row in listing())
+    assert [row.name for row in listing(Faults)] == OPTIONS
+    assert parse_faults(f"{row.name}={row.default}" for row in listing(Faults)) == Faults()
+    assert all(row.effect for row in listing(Faults))
 
 
 @given(st.integers(1, 50), st.integers(1, 200))

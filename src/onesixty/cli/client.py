@@ -53,6 +53,10 @@ class Api:
         """The JSON that answers a POST. Raises Failure."""
         return _good(await self.ask("POST", path, body=body))
 
+    async def patch(self, path: str, body: Any) -> Any:
+        """The JSON that answers a PATCH. Raises Failure."""
+        return _good(await self.ask("PATCH", path, body=body))
+
     async def ask(
         self, method: str, path: str, *, body: Any = None, query: dict[str, Any] | None = None
     ) -> Answer:

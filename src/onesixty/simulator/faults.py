@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from onesixty.simulator import fault_words
-from onesixty.simulator.fault_words import NEVER, NO_TIME, FaultOption, Share, Span, about
+from onesixty.simulator.fault_words import NEVER, NO_TIME, Share, Span, about
 from onesixty.smpp.statuses import Status
 
 
@@ -174,13 +174,3 @@ def parse_fault(word: str) -> tuple[str, Any]:
 def parse_faults(words: Iterable[str]) -> Faults:
     """The faults of a command line; of an option given twice the last counts. FaultError."""
     return fault_words.parse_options(Faults, words)
-
-
-def listing() -> list[FaultOption]:
-    """Every option in the order of the dataclass."""
-    return fault_words.listing(Faults)
-
-
-def faults_table() -> str:
-    """The listing in Markdown, as it stands in the guide."""
-    return fault_words.table(Faults)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from onesixty.cli import local
-from onesixty.cli.keys import find_account
+from onesixty.cli.records.keys import find_account
 from onesixty.cli.terminal import USAGE, Failure, out, print_table, run
 from onesixty.kit import ids
 from onesixty.messages.render import timestamp

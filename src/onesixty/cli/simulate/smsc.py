@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import asdict
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 from rich.live import Live
@@ -12,23 +12,12 @@ from onesixty.cli.terminal import USAGE, Failure, out, reason, run_until_interru
 from onesixty.kit.chance import chance
 from onesixty.kit.clock import SystemClock
 from onesixty.simulator.fault_words import FaultError
-from onesixty.simulator.faults import listing, parse_faults
-from onesixty.simulator.numbers import NUMBERS
+from onesixty.simulator.faults import parse_faults
 from onesixty.simulator.smsc import Smsc
 from onesixty.simulator.statistics import Statistics
 
-app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    help="Carriers that nobody pays for: they take everything and deliver nothing.",
-)
-
+app = typer.Typer(add_completion=False)
 FRAMES_PER_SECOND: Final = 4
-
-
-@app.callback()
-def simulate() -> None:
-    """Carriers that nobody pays for: they take everything and deliver nothing."""
 
 
 @app.command()
@@ -56,23 +45,7 @@ def smsc(
         raise Failure(str(error), USAGE) from None
     centre = Smsc(faults, clock=SystemClock(), chance=chance(seed), accounts=_accounts(account))
     run_until_interrupted(_serve(centre, host, port))
-    out.print(_in_words(centre.statistics))
-
-
-@app.command()
-def faults() -> None:
-    """List what can go wrong."""
-    for row in listing():
-        value = "|".join(row.choices) or row.kind
-        out.print(f"{row.name}={value}", style="bold")
-        out.print(f"    {row.effect} [{row.default}]")
-
-
-@app.command()
-def numbers() -> None:
-    """List the numbers with a fate of their own; every other one is delivered at once."""
-    for row in NUMBERS.values():
-        out.print(f"{row.e164}  {row.title}")
+    out.print(in_words(centre.statistics))
 
 
 async def _serve(centre: Smsc, host: str, port: int) -> None:
@@ -115,7 +88,8 @@ def _table(statistics: Statistics) -> Table:
     return table
 
 
-def _in_words(statistics: Statistics) -> str:
+def in_words(statistics: Any) -> str:
+    """The counts of a dataclass that are not 0."""
     counted = {name: count for name, count in asdict(statistics).items() if count}
     return (
         ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in counted.items())
