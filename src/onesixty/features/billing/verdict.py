@@ -9,7 +9,7 @@ from onesixty.records.billing.book import ACCEPTED, DELIVERED, SUBMITTED
 
 # A receipt that has not come by then is not waited for; `no_receipt` ends most messages before.
 RECEIPT_WAIT: Final = timedelta(days=1)  # after the validity
-LOOK_FIRST, LOOK_LONGEST = timedelta(seconds=2), timedelta(hours=6)
+LOOK_FIRST, LOOK_LONGEST = timedelta(seconds=2), timedelta(hours=1)
 _REACHED: Final = frozenset({Status.DELIVERED, Status.READ})
 _NEVER_TAKEN: Final = frozenset({Status.FAILED, Status.CANCELED})
 
