@@ -7,6 +7,7 @@ import structlog
 
 from onesixty.carriers import loopback
 from onesixty.carriers.aggregators import (
+    bandwidth,
     infobip,
     plivo,
     sinch,
@@ -26,6 +27,7 @@ SPECS: Final[dict[str, CarrierSpec]] = {
     for spec in (
         smpp.SPEC,
         loopback.SPEC,
+        bandwidth.SPEC,
         infobip.SPEC,
         plivo.SPEC,
         sinch.SPEC,

@@ -52,6 +52,11 @@ class Tokens:
             self._fetching = asyncio.ensure_future(self._fetch())
         return await asyncio.shield(self._fetching)
 
+    @property
+    def current(self) -> str:
+        """The last token; "" before `get`."""
+        return self._token
+
     def drop(self) -> None:
         """Forget the token: it was refused."""
         self._token = ""
