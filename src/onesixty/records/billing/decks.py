@@ -23,48 +23,53 @@ Spans = tuple[tuple[datetime, datetime | None, int], ...]
 
 
 @dataclass(slots=True)
-class _Table:
-    """The rows of one channel, by network and first digits."""
+class _Prefixes:
+    """The rows of one channel and network, by their first digits."""
 
-    spans: dict[tuple[str, str], Spans] = field(default_factory=dict)
-    lengths: dict[str, tuple[int, ...]] = field(default_factory=dict)  # by network, longest first
+    spans: dict[str, Spans] = field(default_factory=dict)
+    lengths: tuple[int, ...] = ()  # of the digits, longest first
+
+    def find(self, number: str, at: datetime) -> int | None:
+        spans = self.spans
+        for length in self.lengths:
+            found = spans.get(number[1 : 1 + length])
+            if found is not None:
+                for since, until, micros in found:
+                    if since <= at and (until is None or at < until):
+                        return micros
+        return None
 
 
 class Rows:
     """All prices of a deck."""
 
     def __init__(self) -> None:
-        self._tables: dict[int, _Table] = {}
-        self.count = 0
+        self._by_network: dict[tuple[int, str], _Prefixes] = {}  # by channel and network
 
     def add(
         self, key: tuple[int, str, str], since: datetime, until: datetime | None, micros: int
     ) -> None:
         """One row; the key is its channel, network and prefix."""
         channel, network, prefix = key
-        table = self._tables.setdefault(channel, _Table())
-        before = table.spans.get((network, prefix), ())
-        entry = (since, until, micros)
-        spans = (entry, *before) if not before or since >= before[0][0] else (*before, entry)
-        if len(spans) > 1:
-            spans = tuple(sorted(spans, key=lambda one: one[0], reverse=True))
-        table.spans[network, prefix] = spans
-        lengths = table.lengths.get(network, ())
-        if len(prefix) not in lengths:
-            table.lengths[network] = tuple(sorted({*lengths, len(prefix)}, reverse=True))
-        self.count += 1
+        rows = self._by_network.setdefault((channel, network), _Prefixes())
+        before, entry = rows.spans.get(prefix), (since, until, micros)
+        if before is None:
+            rows.spans[prefix] = (entry,)
+        else:
+            latest_first = sorted((entry, *before), key=lambda one: one[0], reverse=True)
+            rows.spans[prefix] = tuple(latest_first)
+        if len(prefix) not in rows.lengths:
+            rows.lengths = tuple(sorted({*rows.lengths, len(prefix)}, reverse=True))
 
     def find(self, number: str, network: str | None, channel: int, at: datetime) -> int | None:
         """Micros for a number in E.164 at a time; None when no row takes it."""
-        table = self._tables.get(channel)
-        if table is None:
-            return None
-        for name in (network, "") if network else ("",):
-            for length in table.lengths.get(name, ()):
-                for since, until, micros in table.spans.get((name, number[1 : 1 + length]), ()):
-                    if since <= at and (until is None or at < until):
-                        return micros
-        return None
+        if network:
+            of_network = self._by_network.get((channel, network))
+            found = of_network.find(number, at) if of_network else None
+            if found is not None:
+                return found
+        rows = self._by_network.get((channel, ""))
+        return rows.find(number, at) if rows else None
 
 
 @dataclass(frozen=True, slots=True)
