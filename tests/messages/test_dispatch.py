@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from on_file import OnFile
-from onesixty.carriers.contract import OutcomeKind
+from onesixty.carriers.contract import ErrorClass, OutcomeKind
 from onesixty.kit.chance import Chance
 from onesixty.messages.dispatch.breaker import COOL_FIRST_SECONDS, RUN
 from onesixty.messages.dispatch.rates import Rate
@@ -292,6 +292,26 @@ async def test_one_that_is_always_throttled_holds_up_nobody(walk: Walk) -> None:
         lane.on_room()
     assert [await walk.status(one) for one in others] == ["sent", "sent"]
     assert (await walk.row(first))["attempts"] == 0
+
+
+async def test_a_message_waits_as_long_as_its_carrier_asks(walk: Walk) -> None:
+    """A wait of more than a moment is spent in the queue, while others of the lane go on."""
+    patient, other = await walk.send_many([SendRequest(NUMBER, f"{n}") for n in range(2)])
+    lane = walk.lane_of(walk.carrier)
+    first, second = await walk.carrier.took(2)
+    more = {"retry_after_seconds": 30.0, "counts_as_attempt": False}
+    walk.carrier.defer(first, ErrorClass.THROTTLE, **more)
+    walk.carrier.accept(second)
+    for seconds in (20, 9, 2):
+        await walk.settled()
+        assert len(walk.carrier.taken) == 2
+        await walk.clock.advance(seconds)
+        await walk.claim()
+        lane.on_room()
+    walk.carrier.accept(*await walk.carrier.took(3))
+    await walk.settled()
+    assert [await walk.status(one) for one in (patient, other)] == ["sent", "sent"]
+    assert (await walk.row(patient))["attempts"] == 1
 
 
 async def test_throttled_messages_all_go_out_in_the_end(walk: Walk) -> None:

@@ -45,6 +45,7 @@ IDLE_SECONDS: Final = 0.5
 LOOK_LEAST_SECONDS: Final = 0.1  # between looks for what a limit holds back
 PROBE_SECONDS: Final = 10.0  # for a sign of life
 THROTTLED_MOST: Final = 3  # times in a row that a message goes back to the head of its line
+THROTTLED_SECONDS_MOST: Final = 1.0  # a longer wait, if its carrier asks for one, is in the queue
 _AT_FAULT: Final = (ErrorClass.CARRIER, ErrorClass.CONFIG)
 _log = structlog.get_logger()
 
@@ -301,7 +302,9 @@ class Lane:
         if begun:
             outcome.retry_after_seconds = None  # it keeps its place in the queue
         one.throttled += 1
-        if begun or outcome.late or one.throttled > THROTTLED_MOST or not self.takes():
+        waits = (outcome.retry_after_seconds or 0.0) > THROTTLED_SECONDS_MOST
+        tired = begun or waits or one.throttled > THROTTLED_MOST
+        if tired or outcome.late or not self.takes():
             return False
         self._held += 1
         line, place = self._lines[one.priority], 0
