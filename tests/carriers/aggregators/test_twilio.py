@@ -115,6 +115,15 @@ async def test_a_messaging_service_chooses_the_sender_or_keeps_ours(
     assert {name: fields[name] for name in fields if name == "From"} == given
 
 
+async def test_whatsapp_may_have_a_number_of_its_own() -> None:
+    """For messages that name no sender; others keep theirs, and SMS need one."""
+    own = {"whatsapp_sender": "+14155550199"}
+    for sender, told in ((None, "whatsapp:+14155550199"), ("+1415", "whatsapp:+1415")):
+        assert (await _sent(submission(sender=sender, channel="whatsapp"), **own))["From"] == told
+    with pytest.raises(ValueError, match="sender"):
+        await _sent(submission(sender=None), **own)
+
+
 async def test_media_are_repeated_keys() -> None:
     """Each file by its URL; no empty text beside them."""
     files = Content(media=(Media("https://x.example/1.png"), Media("https://x.example/2.png")))

@@ -212,6 +212,16 @@ async def test_what_vonage_cannot_send_is_said_before(changes: dict[str, Any]) -
         await _sent(submission("hi", **changes))
 
 
+async def test_whatsapp_may_have_a_number_of_its_own() -> None:
+    """For messages that name no sender; SMS need one."""
+    given = config(SPEC, {**KEY, "whatsapp_sender": "+14155550199"})
+    dialect = VonageMessagesDialect(given, Asked())
+    request = await dialect.request(submission(sender=None, channel="whatsapp"))
+    assert orjson.loads(request.body)["from"] == "14155550199"
+    with pytest.raises(ValueError, match="sender"):
+        await dialect.request(submission(sender=None))
+
+
 async def test_a_token_is_signed_by_the_key_and_kept_for_a_while(pem: str) -> None:
     """One token for ten minutes, valid for fifteen; a key that lost its line breaks will do."""
     clock = ManualClock()

@@ -185,13 +185,15 @@ class TwilioDialect:
         )
 
     def _addresses(self, one: Submission) -> list[tuple[str, str]]:
-        prefix = "whatsapp:" if one.channel == WHATSAPP else ""
+        chat = one.channel == WHATSAPP
+        prefix = "whatsapp:" if chat else ""
+        sender = one.sender or (self._s["whatsapp_sender"] if chat else None)
         service = self._s["messaging_service_sid"]
-        if not one.sender and not service:
+        if not sender and not service:
             raise ValueError("Twilio needs a sender, or a messaging service in the settings")
         fields = [("To", prefix + one.recipient)]
-        if one.sender:
-            fields.append(("From", prefix + one.sender))
+        if sender:
+            fields.append(("From", prefix + sender))
         return [*fields, ("MessagingServiceSid", service)] if service else fields
 
 
@@ -259,7 +261,9 @@ SPEC: Final = CarrierSpec(
                      at_most=34),
         SettingField("api_key_secret", "secret", "Its secret", default="", at_most=200),
         SettingField("messaging_service_sid", "text", "Messaging service to send through: MG...;"
-                     " messages need no sender then", default="", at_most=34),
+                     " the senders of messages must be among its own", default="", at_most=34),
+        SettingField("whatsapp_sender", "text", "Number of WhatsApp messages that name no sender,"
+                     " as +14155550100", default="", at_most=16),
         SettingField("webhook_secret", "secret", "Shared secret of callbacks that are signed with"
                      " HMAC_SHA256", default="", at_most=200),
         SettingField("query", "boolean", "Ask Twilio before a message ends without a receipt",

@@ -48,18 +48,20 @@ class VonageMessagesDialect:
         self._clock, self._ask = config.clock, ask
         self._status_url = config.callback_url and config.callback_url + "/status"
         self._url = config.settings["base_url"].rstrip("/") + "/v1/messages"
+        self._whatsapp_sender: str = config.settings["whatsapp_sender"]
         self._key = _Key(config.settings, config.clock)
 
     async def request(self, one: Submission) -> Request:
         """One POST. ValueError for what Vonage, or WhatsApp at Vonage, has no message type for."""
-        if not one.sender:
+        sender = one.sender or (self._whatsapp_sender if one.channel == WHATSAPP else None)
+        if not sender:
             raise ValueError("Vonage needs a sender")
         if one.form and (one.form.udh or one.form.data is not None or one.form.message_class == 0):
             raise ValueError("this API takes plain text only: use Vonage's SMS API for the rest")
         told = {
             "channel": one.channel,
             "to": one.recipient.removeprefix("+"),
-            "from": one.sender.removeprefix("+"),
+            "from": sender.removeprefix("+"),
             "client_ref": one.message_id.hex,
             **_content(one),
         }
@@ -266,6 +268,8 @@ SPEC: Final = CarrierSpec(
         SettingField("api_secret", "secret", "Its API secret", default="", at_most=200),
         SettingField("signature_secret", "secret", "Signature secret of the account; with it"
                      " callbacks must be signed", default="", at_most=200),
+        SettingField("whatsapp_sender", "text", "Number of WhatsApp messages that name no sender,"
+                     " as +14155550100", default="", at_most=16),
         SettingField("base_url", "text", "Where the API is; for a region such as"
                      " https://api-eu.vonage.com", default="https://api.nexmo.com", at_most=200),
         *FIELDS,
