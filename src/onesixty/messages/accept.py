@@ -15,18 +15,18 @@ from uuid import UUID
 
 import asyncpg
 
-from onesixty.carriers.content import CHANNELS
+from onesixty.carriers.content import CHANNELS, Template
 from onesixty.kit import ids, metrics
 from onesixty.kit.chance import Chance
 from onesixty.kit.clock import Clock
 from onesixty.kit.loops import Full, Gatherer
 from onesixty.kit.problems import Problem
 from onesixty.kit.secrets import Sealer
-from onesixty.messages import pricing, screen, store
+from onesixty.messages import pricing, screen, store, windows
 from onesixty.messages.handover import Handover, Storing
 from onesixty.messages.states import Status
 from onesixty.messages.types import Caller, Direction, Message, Refusal, SendRequest
-from onesixty.records import idempotency, limits, routes
+from onesixty.records import channel_templates, idempotency, limits, routes
 from onesixty.records.routes import explanations
 from onesixty.records.snapshot import Snapshot, SnapshotKeeper
 from onesixty.storage.database import Connection, Database
@@ -176,8 +176,8 @@ class Acceptor:
                 if kept is not None:
                     storing.undo()
                     return kept
-                if pricing.is_billed(book.billing, good):
-                    denied = await pricing.hold(tx, good, now)
+                if self._asks(good):
+                    denied = await self._deny(tx, good)
                     decided = [
                         denied.get(one.id, one) if isinstance(one, Message) else one
                         for one in decided
@@ -245,8 +245,8 @@ class Acceptor:
             await self._keep_explanations()
             if any(entry.claim for entry in entries):
                 entries = await self._write_claimed(entries, storing)
-            elif pricing.is_billed(self._keeper.book.billing, (one.message for one in entries)):
-                entries = await self._write_billed(entries, storing)
+            elif self._asks([entry.message for entry in entries]):
+                entries = await self._write_asked(entries, storing)
             elif entries:
                 await storing.insert_alone(self._database)
         storing.hand_over()
@@ -255,10 +255,10 @@ class Acceptor:
         if entries:
             metrics.accept_seconds.observe(self._clock.monotonic() - entries[0].began)
 
-    async def _write_billed(self, entries: list[_Entry], storing: Storing) -> list[_Entry]:
-        """Store those whose price can be held, and give them; answer the others."""
+    async def _write_asked(self, entries: list[_Entry], storing: Storing) -> list[_Entry]:
+        """Store those that the database lets pass, and give them; answer the others."""
         async with self._database.write() as tx:
-            refused = await self._hold(tx, entries)
+            refused = await self._deny(tx, [entry.message for entry in entries])
             stored = [entry for entry in entries if entry.message.id not in refused]
             storing.keep_only([entry.message for entry in stored])
             await storing.insert(tx, [entry.message for entry in stored])
@@ -267,10 +267,19 @@ class Acceptor:
                 _answer(entry, [refused[entry.message.id]])
         return stored
 
-    async def _hold(self, tx: Connection, entries: list[_Entry]) -> dict[UUID, Refusal]:
-        if not pricing.is_billed(self._keeper.book.billing, (one.message for one in entries)):
-            return {}
-        return await pricing.hold(tx, [one.message for one in entries], self._clock.now())
+    def _asks(self, messages: list[Message]) -> bool:
+        """Whether what the database knows may refuse any of them."""
+        billed = pricing.is_billed(self._keeper.book.billing, messages)
+        return billed or any(map(windows.matters, messages))
+
+    async def _deny(self, tx: Connection, messages: list[Message]) -> dict[UUID, Refusal]:
+        """Refusals by message; the price of all others is held."""
+        now = self._clock.now()
+        denied = await windows.closed(tx, messages, now)
+        left = [one for one in messages if one.id not in denied]
+        if pricing.is_billed(self._keeper.book.billing, left):
+            denied |= await pricing.hold(tx, left, now)
+        return denied
 
     async def _keep_explanations(self) -> None:
         if self.router.unkept:
@@ -300,7 +309,7 @@ class Acceptor:
             ]
             others = {id(entry) for entry, _ in (*answers, *repeats)}
             stored = [entry for entry in entries if id(entry) not in others]
-            refused = await self._hold(tx, stored)
+            refused = await self._deny(tx, [entry.message for entry in stored])
             denied = [
                 (entry, refused[entry.message.id])
                 for entry in stored
@@ -426,4 +435,22 @@ def _route(book: Snapshot, message: Message, country: str | None, pick: Pick) ->
         message.flow = limits.flow_of(book, message.account_id, message.sender, country)
     if message.send_at:
         message.status = Status.SCHEDULED
+    if message.content and message.content.template and not message.test:
+        return _with_template(book, message, message.content.template)
+    return message
+
+
+def _with_template(book: Snapshot, message: Message, template: Template) -> Message | Refusal:
+    """Leave out the carriers whose provider is known not to take this template now."""
+    carriers = [message.carrier_id or 0, *message.fallbacks]
+    faults = {
+        carrier: channel_templates.why_not(
+            book.templates.get(carrier), template.name, template.language
+        )
+        for carrier in carriers
+    }
+    fitting = [carrier for carrier in carriers if faults[carrier] is None]
+    if not fitting:
+        return Refusal("template_not_approved", faults[carriers[0]] or "", "/template/name")
+    message.carrier_id, *message.fallbacks = fitting
     return message

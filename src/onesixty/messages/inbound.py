@@ -21,7 +21,7 @@ from onesixty.carriers.contract import Inbound
 from onesixty.kit import ids, metrics
 from onesixty.kit.clock import Clock
 from onesixty.kit.loops import Gatherer
-from onesixty.messages import store
+from onesixty.messages import store, windows
 from onesixty.messages.states import Status
 from onesixty.messages.types import Category, Direction, Encoding
 from onesixty.records.esme_numbers import EsmeNumbers
@@ -252,6 +252,7 @@ class InboundReceiver:
             parts = [one for one in fresh if one.fragment.total > 1]
             if parts:
                 hooked += await self._join(tx, parts, now)
+            await windows.wrote(tx, fresh)
         for one in inbounds:
             one.acknowledge(True)
             metrics.inbound.labels(str(one.carrier_id)).inc()
