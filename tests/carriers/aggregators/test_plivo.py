@@ -14,6 +14,7 @@ from onesixty.carriers.contract import (
     Call,
     CallRefusedError,
     ErrorClass,
+    MediaCarrier,
     OutcomeKind,
     Price,
     ReceiptState,
@@ -176,6 +177,18 @@ async def test_credentials_are_checked() -> None:
     assert "auth_token" in str(await bad.check())
 
 
+async def test_files_are_fetched_with_the_credentials_from_plivo_alone() -> None:
+    """Media of the account may be closed to others; no stranger sees the auth token."""
+    assert isinstance(SPEC.build(config(SPEC, SETTINGS)), MediaCarrier)
+    dialect, _ = _wired()
+    for url in (f"{BASE}/v1/Account/x/", "https://media.plivo.com/Account/x/y.png"):
+        headers = dialect.file_headers(url)
+        assert headers is not None
+        assert "authorization" in headers
+    for url in ("https://plivo.com.example/y.png", "http://media.plivo.com/y.png"):
+        assert dialect.file_headers(url) is None
+
+
 def _calls(token: str = SETTINGS["auth_token"]) -> PlivoCalls:
     return PlivoCalls(config(SPEC, SETTINGS | {"auth_token": token}))
 
@@ -239,6 +252,8 @@ async def test_every_state_is_known() -> None:
         (receipt,) = (await _calls().read(_signed(told))).receipts
         assert (receipt.state, receipt.word) == (state, word)
         assert (receipt.price, receipt.network) == (None, "")
+    told = {"MessageUUID": "", "Status": "sent"}
+    assert (await _calls().read(_signed(told))).receipts[0].match_keys == ()
     told = {"MessageUUID": "u", "Status": "failed", "ErrorCode": "120"}
     assert (await _calls().read(_signed(told))).receipts[0].state is ReceiptState.EXPIRED
 

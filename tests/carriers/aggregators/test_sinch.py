@@ -275,6 +275,14 @@ async def test_every_status_word_is_known_in_any_case() -> None:
     assert (odd.receipts[0].state, odd.receipts[0].word) == (ReceiptState.NONE, "Odd")
 
 
+async def test_what_is_missing_in_a_report_matches_nothing() -> None:
+    """No id, an operator that is none, numbers in place of words: kept, and no more."""
+    told = {"type": "recipient_delivery_report_sms", "status": 7, "operator": "x", "recipient": []}
+    (receipt,) = (await _read(told)).receipts
+    assert (receipt.match_keys, receipt.network, receipt.message_id) == ((), "", None)
+    assert receipt.state is ReceiptState.NONE
+
+
 async def test_a_report_of_a_batch_is_read_too() -> None:
     """Each of its statuses is a receipt; a single recipient is named."""
     status = {"code": 0, "status": "Delivered", "count": 1, "recipients": ["15551231234"]}

@@ -140,7 +140,7 @@ class BandwidthDialect:
             return recipient(code, detail)
         if answer.status == 400 and fields and fields <= {"text", "media"}:
             return content(code, detail)
-        if answer.status == 401 and self._tokens and one.attempt == 1:
+        if answer.status == 401 and self._tokens and one.tries == 1:
             # The token may have been withdrawn before its time; the next try brings a new one.
             self._tokens.drop()
             return transient("401", "Bandwidth refused the access token")

@@ -25,6 +25,7 @@ from onesixty.sms.reassembly import Fragment
 
 FRESH_SECONDS: Final = 300
 FIELDS_MOST: Final = 200
+NETWORK_DIGITS: Final = (5, 6)
 SHORT_CODE_DIGITS: Final = 7  # so many at most; longer numbers are international
 
 
@@ -96,12 +97,18 @@ def e164(address: object) -> str:
     return f"+{text}" if text.isdecimal() and len(text) > SHORT_CODE_DIGITS else text
 
 
+def network(given: object) -> str:
+    """MCC and MNC, such as 23410; "" for what cannot be both."""
+    text = words(given)
+    return text if text.isdecimal() and len(text) in NETWORK_DIGITS else ""
+
+
 def receipt(
     config: CarrierConfig, call: Call, identifier: str, state: ReceiptState, **more: Any
 ) -> Receipt:
     """A receipt for the message that the provider calls `identifier`; `more` as Receipt has it."""
     shared: dict[str, Any] = {
-        "match_keys": (identifier,),
+        "match_keys": (identifier,) if identifier else (),
         "error": "",
         "sender": "",
         "recipient": "",

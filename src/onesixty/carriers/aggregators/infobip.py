@@ -198,7 +198,7 @@ class InfobipCalls:
             recipient=calls.e164(told.get("sender")),
             message_id=ids.from_hex(told.get("callbackData")),
             price=_price(told),
-            network=calls.words(told.get("mccMnc")),
+            network=calls.network(told.get("mccMnc")),
         )
 
     def _inbound(self, call: Call, told: Mapping[str, Any]) -> Inbound:

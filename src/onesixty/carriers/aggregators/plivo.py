@@ -11,7 +11,6 @@ from onesixty.carriers.aggregators import calls
 from onesixty.carriers.aggregators.plivo_calls import PlivoCalls
 from onesixty.carriers.content import MMS, SMS, WHATSAPP, Content, Template
 from onesixty.carriers.contract import CarrierConfig, CarrierSpec, SettingField, Submission
-from onesixty.carriers.http.carrier import HttpCarrier
 from onesixty.carriers.http.dialect import (
     Answer,
     Ask,
@@ -22,6 +21,7 @@ from onesixty.carriers.http.dialect import (
     recipient,
     unknown,
 )
+from onesixty.carriers.http.files import FilesCarrier, is_at
 from onesixty.carriers.http.oauth import basic
 from onesixty.carriers.http.settings import FIELDS
 
@@ -76,6 +76,10 @@ class PlivoDialect:
         if answer.status in (401, 403, 404):
             return f"Plivo answers HTTP {answer.status}: check auth_id and auth_token"
         return None if answer.status == 200 else f"Plivo answers HTTP {answer.status}"
+
+    def file_headers(self, url: str) -> Mapping[str, str] | None:
+        """Media may be open to all, or to the account alone: that is set in Plivo's console."""
+        return self._headers if is_at(url, self._account, "plivo.com") else None
 
     def _source(self, one: Submission) -> dict[str, Any]:
         if one.sender:
@@ -144,7 +148,7 @@ SPEC: Final = CarrierSpec(
         SettingField("base_url", "text", "URL of the API", default=BASE_URL, at_most=200),
         *FIELDS,
     ),
-    build=lambda config: HttpCarrier(config, partial(PlivoDialect, config)),
+    build=lambda config: FilesCarrier(config, partial(PlivoDialect, config)),
     receives=("receipts", "inbound"),
     account=("auth_id",),
     channels=(SMS, MMS, WHATSAPP),

@@ -140,7 +140,7 @@ def _keys(fields: Mapping[str, str]) -> tuple[str, ...]:
     part, total = _part(fields)
     identifier = calls.words(fields.get("MessageUUID"))
     if total == 1:
-        return (identifier,)
+        return (identifier,) if identifier else ()
     # The answer to the submit named the parent alone.
     parent = calls.words(fields.get("ParentMessageUUID")) or identifier
     return (f"{parent}/{part}",)
@@ -155,5 +155,4 @@ def _price(fields: Mapping[str, str]) -> Price | None:
 
 def _network(fields: Mapping[str, str]) -> str:
     country, network = fields.get("MCC", ""), fields.get("MNC", "")
-    is_known = len(country) == 3 and country.isdecimal() and network.isdecimal()
-    return country + network.zfill(2) if is_known else ""
+    return calls.network(country + network.zfill(2)) if len(country) == 3 else ""

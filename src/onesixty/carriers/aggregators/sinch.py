@@ -82,7 +82,7 @@ class SinchDialect:
         detail = f"{code}: {text}" if is_theirs else ""
         if answer.status == 400 and is_theirs and "to[" in str(text):
             return recipient(str(code), detail)
-        if answer.status == 401 and self._tokens and one.attempt == 1:
+        if answer.status == 401 and self._tokens and one.tries == 1:
             # The token may have been withdrawn before its time; the next try brings a new one.
             self._tokens.drop()
             return transient("401", "Sinch refused the access token")
@@ -175,19 +175,21 @@ SPEC: Final = CarrierSpec(
     kind="sinch",
     title="Sinch SMS (REST)",
     fields=(
-        SettingField("service_plan_id", "text", "Service plan, with its `api_token`"),
-        SettingField("api_token", "secret", "API token of the service plan"),
+        SettingField("service_plan_id", "text", "Service plan, with its `api_token`",
+                     at_most=64),
+        SettingField("api_token", "secret", "API token of the service plan", at_most=200),
         SettingField("project_id", "text", "Project, with `key_id` and `key_secret`, instead of a"
-                     " service plan and its token"),
-        SettingField("key_id", "text", "Access key of the project"),
-        SettingField("key_secret", "secret", "Secret of that access key"),
+                     " service plan and its token", at_most=64),
+        SettingField("key_id", "text", "Access key of the project", at_most=64),
+        SettingField("key_secret", "secret", "Secret of that access key", at_most=200),
         SettingField("region", "choice", "Where the plan is; a project is in us or eu",
                      default="us", choices=REGIONS),
         SettingField("webhook_secret", "secret", "Secret with which Sinch signs callbacks (HMAC);"
-                     " without it the secret part of our callback URL protects them"),
-        SettingField("base_url", "text", "URL of the API; without it that of the region"),
+                     " without it the secret part of our callback URL protects them", at_most=200),
+        SettingField("base_url", "text", "URL of the API; without it that of the region",
+                     at_most=200),
         SettingField("auth_url", "text", "URL that gives access tokens for a project",
-                     default=AUTH_URL),
+                     default=AUTH_URL, at_most=200),
         *FIELDS,
     ),
     build=lambda config: HttpCarrier(config, partial(SinchDialect, config)),

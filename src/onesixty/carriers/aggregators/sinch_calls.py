@@ -82,7 +82,7 @@ class SinchCalls:
             error="" if code in _NO_ERRORS else code,
             sender=calls.e164(_recipient(status)),
             recipient=calls.e164(status.get("applied_originator")),
-            network=calls.words(status.get("operator")),
+            network=calls.network(status.get("operator")),
             message_id=ids.from_hex(told.get("client_reference")),
         )
 

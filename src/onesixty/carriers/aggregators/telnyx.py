@@ -244,12 +244,12 @@ SPEC: Final = CarrierSpec(
     kind="telnyx",
     title="Telnyx Messaging",
     fields=(
-        SettingField("api_key", "secret", "API key of the account", required=True),
+        SettingField("api_key", "secret", "API key of the account", required=True, at_most=200),
         SettingField("public_key", "text", "Public key of the account, with which webhooks are"
-                     " checked", required=True),
+                     " checked", required=True, at_most=64),
         SettingField("messaging_profile_id", "text", "Messaging profile; needed for senders that"
-                     " are names, and for number pools"),
-        SettingField("base_url", "text", "URL of the API", default=BASE_URL),
+                     " are names, and for number pools", at_most=64),
+        SettingField("base_url", "text", "URL of the API", default=BASE_URL, at_most=200),
         *FIELDS,
     ),
     build=_build,
