@@ -338,3 +338,31 @@ async def test_a_sign_of_life(rig: Rig) -> None:
     )
     await rig.stage.pause()
     assert not await rig.carrier.probe()
+
+
+@pytest.mark.parametrize(
+    ("url", "fits"),
+    [
+        ("https://api.example.com", True),
+        ("http://127.0.0.1:8170/v2/", True),
+        ("api.example.com", False),
+        ("ftp://api.example.com", False),
+        ("https://", False),
+        ("https://api.example.com?a=1", False),
+        ("https://me:secret@api.example.com", False),
+    ],
+)
+def test_a_base_url_that_leads_nowhere_is_refused(url: str, fits: bool) -> None:
+    """When the carrier is put on file, not when the first message waits."""
+    clock = ManualClock()
+    settings = {"window": 1, "response_seconds": 1, "base_url": url}
+    given = CarrierConfig(1, "plain", settings, clock, Chance(1))
+
+    def make() -> HttpCarrier:
+        return HttpCarrier(given, lambda ask: Plain(url, clock, ask))
+
+    if fits:
+        assert not make().is_up()
+    else:
+        with pytest.raises(ValueError, match="base_url"):
+            make()

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -46,6 +47,7 @@ class HttpCarrier:
 
     def __init__(self, config: CarrierConfig, make: Callable[[Ask], Dialect]) -> None:
         """`make` builds the dialect; it raises ValueError for settings that do not fit."""
+        _check_url(config.settings.get("base_url"))
         self._name, self._clock = config.name, config.clock
         self._window: int = config.settings["window"]
         self._client = Client(config.settings["response_seconds"])
@@ -238,6 +240,14 @@ class _Flight:
         self.submission, self.report = submission, report
         self.left = False  # the request that sends it may have left us
         self.tried = True  # False: this provider has no way to send it
+
+
+def _check_url(url: str | None) -> None:
+    """Raises ValueError for a `base_url` below which no request can be sent."""
+    parts = urlsplit(url or "https://none")
+    is_whole = parts.scheme in ("http", "https") and parts.hostname
+    if not is_whole or parts.query or parts.fragment or parts.username:
+        raise ValueError("base_url is a URL such as https://api.example.com, and no more")
 
 
 def _parts(verdict: Verdict) -> list[PartAnswer]:
