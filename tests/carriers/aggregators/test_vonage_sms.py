@@ -374,7 +374,7 @@ async def _inbound(**given: str) -> Inbound:
 
 async def test_parts_from_a_handset_are_parts() -> None:
     """In any order they give the text again."""
-    shared = {"concat": "true", "concat-ref": "70000", "concat-total": "2"}
+    shared = {"concat": "True", "concat-ref": "70000", "concat-total": "2"}
     second = await _inbound(text="🎉 end", **shared, **{"concat-part": "2"})
     first = await _inbound(text="Grüße ", **shared, **{"concat-part": "1"})
     assert first.fragment.key == second.fragment.key

@@ -150,7 +150,7 @@ def _read(given: Mapping[str, str]) -> tuple[Fragment, Form | None]:
         return part, Form(udh=udh.build(part.elements)) if part.elements else None
     part = text_fragment(given.get("text", ""))
     numbers = [given.get(f"concat-{name}", "") for name in ("ref", "total", "part")]
-    if given.get("concat") != "true" or not all(_is_number(one) for one in numbers):
+    if given.get("concat", "").lower() != "true" or not all(_is_number(one) for one in numbers):
         return part, None
     reference, total, sequence = (int(one) for one in numbers)
     if not 1 <= sequence <= total <= _PARTS_MOST:
