@@ -11,7 +11,7 @@ from typing import Any, Final
 from onesixty.carriers.content import Content, from_json
 from onesixty.carriers.contract import Inbound, News, Receipt
 from onesixty.kit.clock import Clock
-from onesixty.records import events
+from onesixty.records import channel_templates, events
 from onesixty.records.snapshot import CarrierRecord
 from onesixty.storage.database import Database
 
@@ -58,6 +58,8 @@ class Intake:
             for notice in notices:
                 data = {"carrier": record.name, "kind": record.kind, "notice": _clean(notice)}
                 await events.tell(tx, record.account_id, "carrier.notice", data, now)
+                if notice.get("type") == "template_status":
+                    await channel_templates.note(tx, record.id, _clean(notice), now)
         self.wake_webhooks()
 
 

@@ -68,6 +68,23 @@ async def test_what_goes_wrong_is_said(door: Door, stage: Stage) -> None:
     assert (await door.ask("GET", "/v1/carriers/loop/templates")).status == 409
 
 
+async def test_windows_are_shown(door: Door, stage: Stage) -> None:
+    """Open for a day after a person's last word, closed before and after."""
+    await add(door, stage)
+    path = "/v1/carriers/wa/windows/%2B44 7700 900123"
+    never = {"number": "+447700900123", "open": False, "until": None}
+    assert (await door.ask("GET", path)).body == never
+    (number,) = [one.id for one in door.context.keeper.book.carriers.values() if one.name == "wa"]
+    async with door.context.database.write() as tx:
+        await tx.execute(
+            "INSERT INTO contact_windows VALUES ($1, '+447700900123', $2)", number, door.clock.now()
+        )
+    assert (await door.ask("GET", path)).body["open"] is True
+    await door.clock.advance(24 * 3600)
+    assert (await door.ask("GET", path)).body["open"] is False
+    assert (await door.ask("GET", "/v1/carriers/wa/windows/hello")).status == 422
+
+
 async def test_the_loop_reads_those_that_are_due(door: Door, stage: Stage) -> None:
     """Each carrier once in ten minutes, by one process; a notice counts at once."""
     await add(door, stage)

@@ -1,4 +1,4 @@
-"""`/v1/carriers/{name}/templates`: what the provider of a chat channel has approved."""
+"""`/v1/carriers/{name}/templates` and `/windows`: what a chat channel takes, and until when."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -13,8 +13,10 @@ from onesixty.entrypoints.rest.context import Context, context_of
 from onesixty.entrypoints.rest.problem_pages import problem_responses
 from onesixty.features.channel_templates import TemplateSync
 from onesixty.kit.problems import Problem
+from onesixty.messages import windows
 from onesixty.messages.render import timestamp
 from onesixty.records import channel_templates
+from onesixty.sms import numbers
 
 router = APIRouter(prefix="/v1/carriers", tags=["Carriers"], route_class=JsonRoute)
 
@@ -40,6 +42,16 @@ class ChannelTemplates(BaseModel):
     next: None = None
     synced_at: datetime | None = Field(description="When they were read; null: never yet")
     error: str | None = Field(description="Why the last try to read them failed")
+
+
+class Window(BaseModel):
+    """Whether a person can be answered without a template."""
+
+    number: str = Field(examples=["+447700900123"])
+    open: bool
+    until: datetime | None = Field(
+        description="Its end, which may have passed; null: this person never wrote"
+    )
 
 
 @router.get(
@@ -76,6 +88,24 @@ async def sync_templates(name: str, caller: Writer, context: Here) -> Response:
     async with context.database.read() as connection:
         rows, synced = await channel_templates.listing(connection, row["id"])
     return json(_shown(rows, synced))
+
+
+@router.get(
+    "/{name}/windows/{number}",
+    response_model=Window,
+    summary="Show until when a person can be answered",
+    responses=problem_responses("not_found", "invalid_number"),
+)
+async def show_window(name: str, number: str, caller: Reader, context: Here) -> Response:
+    """Chat channels take any message for 24 hours after the person's last one; then templates."""
+    parsed = numbers.parse(number)
+    if isinstance(parsed, numbers.NumberError):
+        raise Problem("invalid_number", parsed.message)
+    async with context.database.read() as connection:
+        row = await find(connection, caller, name)
+        until = await windows.open_until(connection, row["id"], parsed.e164)
+    is_open = until is not None and until > context.clock.now()
+    return json({"number": parsed.e164, "open": is_open, "until": timestamp(until)})
 
 
 def _check(kind: str) -> None:
