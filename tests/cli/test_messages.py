@@ -27,6 +27,21 @@ def test_send_takes_data_and_flash(reach: dict[str, str]) -> None:
     assert (wrong.returncode, "in pairs" in wrong.stderr) == (2, True)
 
 
+def test_send_takes_channels(reach: dict[str, str]) -> None:
+    """Files, templates and plans of channels; the plan is followed from one to the next."""
+    send = ("send", "--to", "+15005550105", "--from", "ACME")
+    media = onesixty(*send, "--media", "https://example.com/a.png", "--wait", "0", **reach)
+    assert "mms, by sandbox" in media.stdout, media.stderr
+    chat = ("--channel", "whatsapp", "--template", "code:en_US", "--parameter", "481220")
+    template = onesixty("send", "--to", "+14155550123", *chat, **reach)
+    assert "whatsapp, by sandbox" in template.stdout, template.stderr
+    sent = onesixty(*send, "--fallback", "whatsapp:60s,sms", "Hello", **reach)
+    told = [line.split()[-1] for line in sent.stdout.splitlines()[1:-1]]
+    assert told == ["queued", "sent", "fallback", "sent", "undelivered"], sent.stderr
+    shown = onesixty("messages", "show", sent.stdout.split()[0], **reach).stdout
+    assert "channel: whatsapp, state: failed, carrier: sandbox" in shown
+
+
 def test_send_fails_with_the_message(reach: dict[str, str]) -> None:
     """A message that does not arrive makes the exit code 1 and says why."""
     sent = onesixty("send", "--to", "+15005550103", "--from", "ACME", "Hello", **reach)

@@ -39,6 +39,24 @@ _STYLES: Final = {
     **dict.fromkeys(BAD, "red"),
 }
 
+Channel = Annotated[str | None, typer.Option(metavar="CHANNEL", help="sms, mms or whatsapp.")]
+Media = Annotated[
+    list[str] | None, typer.Option(metavar="URL", help="A file; more than once for several.")
+]
+Template = Annotated[
+    str | None,
+    typer.Option(metavar="NAME[:LANGUAGE]", help="An approved template, in English if not said."),
+]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option(metavar="TEXT", help="For the places of the template, in their order."),
+]
+Fallback = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PLAN", help="Channels to try in order, each with its time: whatsapp:60s,sms"
+    ),
+]
 MessageId = Annotated[str, typer.Argument(metavar="ID", help="msg_...")]
 
 
@@ -48,12 +66,18 @@ def send(
         str, typer.Option(metavar="NUMBER", help="The recipient in E.164: +14155550123.")
     ],
     text: Annotated[
-        str | None, typer.Argument(metavar="[TEXT]", help="What to send, unless there is --data.")
+        str | None,
+        typer.Argument(metavar="[TEXT]", help="What to send; not needed with what follows."),
     ] = None,
     sender: Annotated[
         str | None,
         typer.Option("--from", metavar="SENDER", help="A number, short code or up to 11 letters."),
     ] = None,
+    channel: Channel = None,
+    media: Media = None,
+    template: Template = None,
+    parameter: Parameters = None,
+    fallback: Fallback = None,
     flash: Annotated[
         bool, typer.Option("--flash", help="Show it at once and store it nowhere.")
     ] = False,
@@ -71,7 +95,17 @@ def send(
     key: client.Key = None,
 ) -> None:
     """Send one message and follow it until its end; exits with 1 when it does not arrive."""
-    given = {"body": text, "from": sender, "flash": flash, "data": _base64(data), "udh": udh}
+    given = {
+        "body": text,
+        "from": sender,
+        "channel": channel,
+        "media": [{"url": one} for one in media or ()],
+        "template": _template(template, parameter),
+        "fallback": fallback and [_step(one) for one in fallback.split(",")],
+        "flash": flash,
+        "data": _base64(data),
+        "udh": udh,
+    }
     body = {"to": to} | {name: value for name, value in given.items() if value}
     if run(_send(url, key, body, wait)) in BAD:
         raise typer.Exit(FAILED)
@@ -94,12 +128,13 @@ def list_messages(
         return found
 
     print_table(
-        ("ID", "CREATED", "STATUS", "FROM", "TO", "CARRIER", "TEXT"),
+        ("ID", "CREATED", "STATUS", "CHANNEL", "FROM", "TO", "CARRIER", "TEXT"),
         [
             (
                 m["id"],
                 m["created_at"],
                 m["status"],
+                m["channel"],
                 m["from"],
                 m["to"],
                 m["carrier"],
@@ -164,6 +199,18 @@ def _base64(digits: str | None) -> str | None:
         raise Failure(f"--data {digits}: write hexadecimal digits in pairs", USAGE) from None
 
 
+def _template(named: str | None, parameters: list[str] | None) -> dict[str, Any] | None:
+    if named is None:
+        return None
+    name, _, language = named.partition(":")
+    return {"name": name, "language": language or "en", "parameters": parameters or []}
+
+
+def _step(word: str) -> dict[str, str]:
+    channel, _, after = word.strip().partition(":")
+    return {"channel": channel} | ({"after": after} if after else {})
+
+
 async def _send(url: str, key: str | None, body: dict[str, Any], wait_seconds: float) -> str:
     """Send it and print what happens to it; the status that it has at the end."""
     async with client.connect(url, key) as api:
@@ -219,6 +266,8 @@ def _print_event(event: dict[str, Any]) -> None:
 
 
 def _size(message: dict[str, Any]) -> str:
+    if message["channel"] != "sms":
+        return str(message["channel"])
     parts = message["segments"]
     return f"{parts} segment{'' if parts == 1 else 's'} of {message['encoding'].upper()}"
 
@@ -230,5 +279,10 @@ def _short(text: str) -> str:
 
 def _in_words(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name}: {one}" for name, one in value.items() if one is not None)
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        return ", ".join(
+            f"{name}: {_in_words(one)}" for name, one in value.items() if one is not None
+        )
+    if isinstance(value, list):
+        between = "; " if any(isinstance(one, dict) for one in value) else ", "
+        return between.join(map(_in_words, value))
+    return str(value)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from onesixty.carriers.content import Content
 from onesixty.messages.screen.channels import CARRIES
-from onesixty.messages.types import Message, Refusal, SendRequest, Step
+from onesixty.messages.types import Channel, Message, Refusal, SendRequest, Step
 
 STEPS_MOST: Final = 5
 
@@ -43,6 +43,8 @@ def of_step(request: SendRequest, step: Step) -> SendRequest:
     media = own.media
     if not (media or template or interactive) and "media" in carries:
         media = shared.media
+    # Who sends by SMS is seldom somebody on WhatsApp: there it is the carrier's number.
+    sender = step.sender or (None if step.channel is Channel.WHATSAPP else request.sender)
     content = Content(
         media=media,
         template=template,
@@ -54,7 +56,7 @@ def of_step(request: SendRequest, step: Step) -> SendRequest:
         request,
         channel=step.channel,
         body=body,
-        sender=step.sender or request.sender,
+        sender=sender,
         content=content if content != Content() else None,
         steps=(),
     )

@@ -13,7 +13,7 @@ from onesixty.sms import numbers, segments
 from onesixty.sms.alphabet import Encoding as Alphabet
 from onesixty.sms.form import Form
 from onesixty.sms.normalise import smart
-from onesixty.sms.sender import SenderError, classify
+from onesixty.sms.sender import SenderError, SenderKind, classify
 
 SCHEDULE_MOST: Final = timedelta(days=400)
 VALIDITY_MOST_SECONDS: Final = 7 * 86_400
@@ -55,18 +55,20 @@ def address(message: Message, request: SendRequest, account: Account) -> Refusal
     if isinstance(number, numbers.NumberError):
         return Refusal("invalid_number", number.message, "/to")
     message.recipient = number.e164
-    sender = request.sender
-    if not sender and request.channel is not Channel.WHATSAPP:
-        sender = account.default_sender
+    chat = request.channel is Channel.WHATSAPP
+    if chat and not request.sender:
+        return number.country or None  # from the number that the carrier has there
+    sender = request.sender or account.default_sender
     if not sender:
-        if request.channel is Channel.WHATSAPP:  # the carrier has a number of its own there
-            return number.country or None
         return Refusal(
             "sender_required", "give `from`, or set a default sender for the account", "/from"
         )
     checked = _classify(sender)
     if isinstance(checked, SenderError):
         return Refusal("invalid_sender", checked.message, "/from")
+    if chat and checked.kind is not SenderKind.NUMBER:
+        why = "WhatsApp messages are from a number: give one in E.164, or leave `from` out"
+        return Refusal("invalid_sender", why, "/from")
     message.sender = checked.value
     return number.country or None
 
