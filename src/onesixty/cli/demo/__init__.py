@@ -6,17 +6,17 @@ The server is a process of its own, as for a user; carrier and webhook receiver 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from onesixty.cli import client
-from onesixty.cli.demo import report
+from onesixty.cli.demo import carriers, report
 from onesixty.cli.demo.check import faults
 from onesixty.cli.demo.peers import Receiver, TimedRecord
 from onesixty.cli.demo.run import Play, expected_events
-from onesixty.cli.demo.server import DemoServer, running
+from onesixty.cli.demo.server import running
 from onesixty.cli.terminal import FAILED, err, out, run
 from onesixty.kit.chance import chance
 from onesixty.kit.clock import Clock, SystemClock
@@ -24,20 +24,29 @@ from onesixty.simulator.smsc import Smsc
 
 app = typer.Typer(add_completion=False)
 
+VERDICT: Final = "nothing was lost, nothing came twice, nothing was changed"
 FAULTS_SHOWN: Final = 20
 FRAME_SECONDS: Final = 0.1
 
 
 @app.command()
-def demo() -> None:
+def demo(
+    by_carriers: Annotated[
+        bool,
+        typer.Option(
+            "--carriers",
+            help="Instead: some messages by every provider over HTTP, with failover between them.",
+        ),
+    ] = False,
+) -> None:
     """Send 1,100 messages through a simulated carrier, watch them, and check every one of them."""
-    found = run(_demo())
+    found = run(carriers.demo() if by_carriers else _demo())
     for fault in found[:FAULTS_SHOWN]:
         err.print(f"wrong: {fault}", style="red")
     if found:
         err.print(f"{len(found)} things went wrong", style="bold red")
         raise typer.Exit(FAILED)
-    out.print("nothing was lost, nothing came twice, nothing was changed", style="bold green")
+    out.print(carriers.VERDICT if by_carriers else VERDICT, style="bold green")
 
 
 async def _demo() -> list[str]:
@@ -61,14 +70,7 @@ async def _demo() -> list[str]:
         _say("stopping the server\n")
         await server.stop()
         report.show(play.played, record, receiver)
-        return faults(play.played, record, receiver) + _faults_of(server)
-
-
-def _faults_of(server: DemoServer) -> list[str]:
-    found = [f"the server logged: {line}" for line in server.errors()]
-    if server.exit_code:
-        found.append(f"the server ended with {server.exit_code}:\n{server.end_of_log()}")
-    return found
+        return faults(play.played, record, receiver) + server.faults()
 
 
 def _say(text: str) -> None:

@@ -7,7 +7,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -63,18 +63,27 @@ class DemoServer:
         """The errors in its log."""
         return [line for line in self._log.read_text().splitlines() if "[error" in line]
 
+    def faults(self) -> list[str]:
+        """What is wrong with how it ran, in words."""
+        found = [f"the server logged: {line}" for line in self.errors()]
+        if self.exit_code:
+            found.append(f"the server ended with {self.exit_code}:\n{self.end_of_log()}")
+        return found
+
     def end_of_log(self) -> str:
         """The last lines of its log."""
         return "\n".join(self._log.read_text().splitlines()[-LOG_LINES_SHOWN:])
 
 
 @contextlib.asynccontextmanager
-async def running() -> AsyncIterator[DemoServer]:
-    """A fresh server; gone afterwards, with all its data."""
+async def running(
+    port: int = 0, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[DemoServer]:
+    """A fresh server; gone afterwards, with all its data. `settings` as in the environment."""
     folder = Path(tempfile.mkdtemp(prefix="onesixty-demo-"))
     data_dir = folder / "data"
     try:
-        server = await _start(folder, data_dir)
+        server = await _start(folder, data_dir, port, settings or {})
         try:
             await server.read_announcement()
             yield server
@@ -90,13 +99,16 @@ async def running() -> AsyncIterator[DemoServer]:
         shutil.rmtree(folder)
 
 
-async def _start(folder: Path, data_dir: Path) -> DemoServer:
+async def _start(
+    folder: Path, data_dir: Path, port: int, settings: Mapping[str, str]
+) -> DemoServer:
     # Settings of the caller's own server must not reach the demo's.
     environment = {
         name: text for name, text in os.environ.items() if not name.startswith("ONESIXTY_")
     }
     environment["ONESIXTY_ALLOW_PRIVATE_URLS"] = "true"  # the webhook receiver is on this machine
-    arguments = ("serve", "--port", "0", "--data-dir", str(data_dir))
+    environment |= settings
+    arguments = ("serve", "--port", str(port), "--data-dir", str(data_dir))
     log = folder / "serve.log"
     with log.open("wb") as stderr:
         process = await asyncio.create_subprocess_exec(
