@@ -22,7 +22,13 @@ BANNED = {
 _ANY_BANNED = re.compile("|".join(f"(?:{pattern})" for pattern in BANNED))
 ENVIRONMENT = re.compile(r"os\.(environb?|getenvb?|putenv|unsetenv)")
 # The loop that survives bugs, and the server's last resort.
-CATCHES_ALL = ("kit/loops.py", "entrypoints/rest/server.py", "entrypoints/smpp/door.py")
+CATCHES_ALL = (
+    "kit/loops.py",
+    "entrypoints/callbacks/door.py",
+    "entrypoints/callbacks/door.py",
+    "entrypoints/rest/server.py",
+    "entrypoints/smpp/door.py",
+)
 # Patterns, so that this file does not match itself.
 MACHINE = {
     r"(?<![\w.])/(work|root|home/\w+|Users/\w+|mnt)/": "a path of one machine",
