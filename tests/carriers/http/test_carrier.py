@@ -261,6 +261,23 @@ async def test_faults_of_a_dialect(rig: Rig) -> None:
     assert "private" not in repr(lines)
 
 
+@pytest.mark.parametrize("name", ["x" * 501, "a\0b"])
+async def test_ids_that_cannot_be_kept(rig: Rig, name: str) -> None:
+    """One without end, or with U+0000, would spoil the batch in which it is written."""
+    rig.dialect.verdict = lambda one, answer: accepted("first", part_ids=("first", name))
+    outcome = await rig.send()
+    assert outcome.kind is OutcomeKind.UNKNOWN
+    assert name not in str(outcome)
+
+
+async def test_words_that_cannot_be_kept(rig: Rig) -> None:
+    """U+0000 is left out of what the provider says, and so is the end of what is long."""
+    rig.dialect.verdict = lambda one, answer: config("4\0" + "2" * 200, "no\0" + "x" * 2000)
+    outcome = await rig.send()
+    assert outcome.code == "4" + "2" * 99
+    assert outcome.detail == "no" + "x" * 998
+
+
 async def test_parts_with_ids_of_their_own(rig: Rig) -> None:
     """Each id is a part; where some have none, those with one are known to be taken."""
     rig.dialect.verdict = lambda one, answer: replace(accepted("a"), part_ids=("a", "b"))

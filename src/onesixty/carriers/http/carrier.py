@@ -6,6 +6,7 @@ What a provider's API is, its dialect says (`dialect.py`).
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -39,6 +40,8 @@ THROTTLED_SECONDS: Final = 1.0  # where the provider does not say how long
 # A provider that wants nothing for longer than this counts as down: its messages go elsewhere.
 PATIENCE_SECONDS: Final = 10.0
 NOT_STARTED_SECONDS: Final = 1.0
+# Characters of an answer that are kept.
+ID_MOST, CODE_MOST, DETAIL_MOST = 500, 100, 1000
 _log = structlog.get_logger()
 
 
@@ -158,7 +161,7 @@ class HttpCarrier:
             return unknown("", f"{error}; it may have been sent")
         except ValueError as error:
             return config("", str(error))
-        return self._dialect.read(one, answer)
+        return _storable(self._dialect.read(one, answer))
 
     def _landed(self, task: asyncio.Task[Verdict]) -> None:
         flight = self._flights.pop(task)
@@ -248,6 +251,22 @@ def _check_url(url: str | None) -> None:
     is_whole = parts.scheme in ("http", "https") and parts.hostname
     if not is_whole or parts.query or parts.fragment or parts.username:
         raise ValueError("base_url is a URL such as https://api.example.com, and no more")
+
+
+def _storable(verdict: Verdict) -> Verdict:
+    """As the database can keep it: no U+0000, words and ids of a bounded length.
+
+    An id without end could not be found again: whoever gives it may have sent the message.
+    """
+    ids = (verdict.carrier_message_id, verdict.match_key, *verdict.part_ids)
+    if any(len(name) > ID_MOST or "\0" in name for name in ids):
+        return unknown("", "its answer names an id that cannot be kept; it may have been sent")
+    detail, code = verdict.detail, verdict.code
+    if detail and ("\0" in detail or len(detail) > DETAIL_MOST):
+        verdict = replace(verdict, detail=detail.replace("\0", "")[:DETAIL_MOST])
+    if "\0" in code or len(code) > CODE_MOST:
+        verdict = replace(verdict, code=code.replace("\0", "")[:CODE_MOST])
+    return verdict
 
 
 def _parts(verdict: Verdict) -> list[PartAnswer]:
