@@ -43,10 +43,10 @@ from onesixty.messages.doubt.sweep import Sweeper
 from onesixty.messages.doubt.verdict import Policy
 from onesixty.messages.handover import Handover
 from onesixty.messages.inbound import InboundReceiver
-from onesixty.messages.intake import Intake
 from onesixty.messages.lanes import DRAIN_SECONDS, LaneKeeper
 from onesixty.messages.leases import LeaseBook
 from onesixty.messages.receive import Receiver
+from onesixty.messages.receive.intake import Intake
 from onesixty.messages.settle import Settler
 from onesixty.messages.types import Category
 from onesixty.nodes import bell
@@ -210,15 +210,9 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
         reread_receipts=receiver.reread,
         ask_processes=questions.ask,
     )
-    intake = Intake(database, clock, receiver.put, inbound.put)
-    intake.wake_webhooks = wake_outbox
-    beside = {PATH: CallbackDoor(database, keeper, configs, clock, intake)}
-    server = (
-        Server(context, beside=beside) if role in ANSWERING else Server(context, only_health=True)
-    )
     app = App(
         database, keeper, node, ring, acceptor, dispatcher, settler, receiver, inbound, reconciler,
-        sweeper, deliverer, esme_deliverer, server,
+        sweeper, deliverer, esme_deliverer, _server(context, receiver, inbound, role),
         door, [], lanes, housekeeping, new_key, role, settings.stop_seconds,
     )  # fmt: skip
     _connect(app, wake_outbox)
@@ -228,6 +222,16 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     failover = Failover(database, clock, dispatcher, graces)
     app.loops = [*_loops(app, clock, failover), questions.loop]
     return app
+
+
+def _server(context: Context, receiver: Receiver, inbound: InboundReceiver, role: str) -> Server:
+    """The doors that HTTP leads to."""
+    if role not in ANSWERING:
+        return Server(context, only_health=True)
+    intake = Intake(context.database, context.clock, receiver.put, inbound.put)
+    intake.wake_webhooks = context.wake_webhooks
+    door = CallbackDoor(context.database, context.keeper, context.configs, context.clock, intake)
+    return Server(context, beside={PATH: door})
 
 
 def _wiretaps(dispatcher: Dispatcher, door: Door, of: str, number: int) -> Sequence[Wiretap]:

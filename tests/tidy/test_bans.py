@@ -25,7 +25,6 @@ ENVIRONMENT = re.compile(r"os\.(environb?|getenvb?|putenv|unsetenv)")
 CATCHES_ALL = (
     "kit/loops.py",
     "entrypoints/callbacks/door.py",
-    "entrypoints/callbacks/door.py",
     "entrypoints/rest/server.py",
     "entrypoints/smpp/door.py",
 )

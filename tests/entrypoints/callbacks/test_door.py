@@ -30,7 +30,7 @@ from onesixty.entrypoints.callbacks.door import BODY_MOST, Door
 from onesixty.kit.chance import chance
 from onesixty.kit.clock import ManualClock
 from onesixty.kit.secrets import Sealer
-from onesixty.messages.intake import Intake
+from onesixty.messages.receive.intake import Intake
 from onesixty.records import carriers
 from onesixty.records.carrier_configs import CarrierConfigs
 from onesixty.sms.alphabet import Encoding
@@ -257,7 +257,7 @@ async def test_what_cannot_be_stored_comes_again(
     """A room that is full, or silent for too long, makes the far side call again."""
     monkeypatch.setattr("onesixty.messages.receive.receiver.INBOX_MOST", 0)
     assert await loft.call(body={"receipts": [{"id": "a", "state": 2}]}) == (503, "come again")
-    monkeypatch.setattr("onesixty.messages.intake.PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr("onesixty.messages.receive.intake.PATIENCE_SECONDS", 0.01)
     async with loft.walk.database.write() as tx:
         await tx.execute("LOCK messages")
         assert await loft.call(body={"texts": ["late"]}) == (503, "come again")

@@ -16,7 +16,7 @@ from onesixty.carriers.contract import Call, CallRefusedError, News
 from onesixty.entrypoints.callbacks.readers import Called, Readers
 from onesixty.kit import metrics
 from onesixty.kit.clock import Clock
-from onesixty.messages.intake import PATIENCE_SECONDS, Intake
+from onesixty.messages.receive.intake import PATIENCE_SECONDS, Intake
 from onesixty.records import carriers
 from onesixty.records.carrier_configs import CarrierConfigs
 from onesixty.records.snapshot import SnapshotKeeper
