@@ -2,7 +2,8 @@
 
 from uuid import UUID
 
-from onesixty.records.esme_numbers import EsmeNumbers
+from onesixty.records.esmes.numbers import EsmeNumbers
+
 from onesixty.records.esmes import EsmeRecord, EsmeSettings
 
 ACCOUNT, OTHER = 1, 2

@@ -24,7 +24,7 @@ from onesixty.kit.loops import Gatherer
 from onesixty.messages import store, windows
 from onesixty.messages.states import Status
 from onesixty.messages.types import Category, Direction, Encoding
-from onesixty.records.esme_numbers import EsmeNumbers
+from onesixty.records.esmes.numbers import EsmeNumbers
 from onesixty.records.snapshot import SnapshotKeeper
 from onesixty.smpp.data_coding import describe
 from onesixty.sms.alphabet import Encoding as Alphabet

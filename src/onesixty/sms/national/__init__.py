@@ -1,4 +1,4 @@
-"""National language tables (3GPP TS 23.038 annex A), read from national.tsv at the first use.
+"""National language tables (3GPP TS 23.038 annex A), read from tables.tsv at the first use.
 
 A locking table replaces the base table, a single shift table replaces the extension table; a
 message says which in its header. The file has rows of 16 cells, "----" for no character.
@@ -49,7 +49,7 @@ def has_locking(language: int) -> bool:
 def _tables() -> dict[tuple[str, int], dict[int, str]]:
     """All tables: (kind, language) -> code -> character."""
     tables: dict[tuple[str, int], dict[int, str]] = {}
-    lines = files("onesixty.sms").joinpath("national.tsv").read_text("ascii").splitlines()
+    lines = files("onesixty.sms.national").joinpath("tables.tsv").read_text("ascii").splitlines()
     for line in lines[1:]:
         kind, language, row, cells = line.split("\t")
         table = tables.setdefault((kind, int(language)), {})
