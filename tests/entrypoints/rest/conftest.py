@@ -67,7 +67,7 @@ async def records(shared_url: str) -> AsyncIterator[Database]:
     database = await Database.open(shared_url, connections=2)
     async with database.write() as tx:
         for table in (
-            "limits", "routes", "channel_templates", "channel_template_syncs",
+            "limits", "routes", "route_revisions", "channel_templates", "channel_template_syncs",
             "contact_windows", "carriers", "esmes", "api_keys", "idempotency_keys", "accounts",
         ):  # fmt: skip
             await tx.execute(f"DELETE FROM {table}")

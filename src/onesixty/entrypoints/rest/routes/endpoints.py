@@ -19,6 +19,7 @@ from onesixty.kit import paging
 from onesixty.kit.problems import FieldError, Problem
 from onesixty.messages.types import Caller
 from onesixty.records import routes
+from onesixty.records.routes import revisions
 from onesixty.storage.database import Connection
 
 router = APIRouter(prefix="/v1/routes", tags=["Routes"], route_class=JsonRoute)
@@ -42,20 +43,16 @@ _LONG = "/groups/{group}/carriers/{place}/carrier"
 )
 async def create_route(request: Request, body: NewRoute, caller: Writer, context: Here) -> Response:
     """It takes messages within a second, in every process."""
-    match = written.checked_match(body.match, context.keeper.book, caller.account_id)
+    account_id = caller.account_id
+    entry = written.entry(body, context.keeper.book, account_id)
+    lane = _LONG if body.groups else _SHORT
 
     async def work(tx: Connection) -> tuple[int, dict[str, Any]]:
-        lane = _LONG if body.groups else _SHORT
-        groups = await written.stored_groups(tx, caller.account_id, written.groups_of(body), lane)
-        fields = {
-            "name": body.name,
-            "position": body.position,
-            "match": match,
-            "groups": groups,
-            "enabled": body.enabled,
-        }
-        await routes.create(tx, caller.account_id, fields)
-        row = await written.find(tx, caller.account_id, body.name)
+        await revisions.lock(tx, account_id)
+        groups = await written.stored_groups(tx, account_id, entry["groups"], lane)
+        await routes.create(tx, account_id, {**entry, "groups": groups})
+        await revisions.note(tx, written.change(caller, f"added {body.name}"))
+        row = await written.find(tx, account_id, body.name)
         return 201, (await written.shown(tx, [row]))[0]
 
     return await once(request, context, caller, work)
@@ -104,10 +101,12 @@ async def change_route(name: str, body: RouteChange, caller: Writer, context: He
         book = context.keeper.book
         changes["match"] = written.checked_match(body.match, book, caller.account_id)
     async with context.database.write() as tx:
+        await revisions.lock(tx, caller.account_id)
         row = await written.find(tx, caller.account_id, name)
         if groups := await _changed_groups(tx, caller, body, row):
             changes["groups"] = groups
         await routes.update(tx, row["id"], dict(row) | changes)
+        await revisions.note(tx, written.change(caller, f"changed {name}"))
         row = await written.find(tx, caller.account_id, name)
         shown = await written.shown(tx, [row])
     await context.keeper.refresh()
@@ -120,7 +119,9 @@ async def change_route(name: str, body: RouteChange, caller: Writer, context: He
 async def remove_route(name: str, caller: Writer, context: Here) -> Response:
     """Messages that wait keep their carrier."""
     async with context.database.write() as tx:
+        await revisions.lock(tx, caller.account_id)
         await routes.remove(tx, (await written.find(tx, caller.account_id, name))["id"])
+        await revisions.note(tx, written.change(caller, f"removed {name}"))
     await context.keeper.refresh()
     return Response(status_code=204)
 
@@ -130,7 +131,8 @@ async def _changed_groups(
 ) -> list[dict[str, Any]] | None:
     """The groups that a route shall have; None: those that it has."""
     if "groups" in body.model_fields_set:
-        return await written.stored_groups(tx, caller.account_id, body.groups, _LONG)
+        groups = [written.plain(group) for group in body.groups]
+        return await written.stored_groups(tx, caller.account_id, groups, _LONG)
     if not body.model_fields_set & {"strategy", "carriers"}:
         return None
     if len(row["groups"]) > 1:
@@ -140,7 +142,7 @@ async def _changed_groups(
     if "strategy" in body.model_fields_set:
         only = {**only, "strategy": body.strategy}
     if "carriers" in body.model_fields_set:
-        group = LaneGroup(carriers=body.carriers)
+        group = written.plain(LaneGroup(carriers=body.carriers))
         (stored,) = await written.stored_groups(tx, caller.account_id, [group], _SHORT)
         only = {**only, "carriers": stored["carriers"]}
     return [only]
