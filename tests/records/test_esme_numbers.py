@@ -2,9 +2,8 @@
 
 from uuid import UUID
 
-from onesixty.records.esmes.numbers import EsmeNumbers
-
 from onesixty.records.esmes import EsmeRecord, EsmeSettings
+from onesixty.records.esmes.numbers import EsmeNumbers
 
 ACCOUNT, OTHER = 1, 2
 
