@@ -1,6 +1,7 @@
 """The whole platform in one process, over real sockets, with a simulated SMSC and webhooks."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -168,8 +169,11 @@ async def simulator(*faults: str, port: int = 0) -> AsyncIterator[Smsc]:
 
 
 @asynccontextmanager
-async def serving(app: composition.App) -> AsyncIterator[str]:
-    """The API on a free port of this machine, by the protocol that `serve` uses."""
+async def serving(
+    app: composition.App, listener: socket.socket | None = None
+) -> AsyncIterator[str]:
+    """The API on a port of this machine, a free one by default, by the protocol of `serve`."""
+    listener = listener or socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         app.server, http=Protocol, lifespan="off", log_config=None, access_log=False,
         timeout_keep_alive=IDLE_SECONDS,
@@ -177,7 +181,7 @@ async def serving(app: composition.App) -> AsyncIterator[str]:
     config.load()
     state = ServerState()
     server = await asyncio.get_running_loop().create_server(
-        lambda: Protocol(config, state, {}), "127.0.0.1", 0
+        lambda: Protocol(config, state, {}), sock=listener
     )
     async with server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -189,7 +193,13 @@ async def walking(database_url: str, *roles: str) -> AsyncIterator[Walk]:
 
     It is as many processes as there are roles, or one; the first one answers.
     """
-    settings = Settings(allow_private_urls=True, bootstrap_key=KEY, stop_seconds=5.0)
+    listener = socket.create_server(("127.0.0.1", 0))
+    settings = Settings(
+        allow_private_urls=True,
+        bootstrap_key=KEY,
+        stop_seconds=5.0,
+        public_url=f"http://127.0.0.1:{listener.getsockname()[1]}",
+    )
     async with AsyncExitStack() as stack:
         smsc = await stack.enter_async_context(simulator())
         hooks = await stack.enter_async_context(receiving())
@@ -201,7 +211,7 @@ async def walking(database_url: str, *roles: str) -> AsyncIterator[Walk]:
             await app.start()
             stack.push_async_callback(app.stop)
             apps.append(app)
-        url = await stack.enter_async_context(serving(apps[0]))
+        url = await stack.enter_async_context(serving(apps[0], listener))
         walk = Walk(apps[0], url, smsc, hooks, session, others=apps[1:])
         walk.webhook = await walk.post("/v1/webhooks", {"url": f"{hooks.url}/all"})
         hooks.secret = walk.webhook["secret"]
