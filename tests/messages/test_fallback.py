@@ -1,16 +1,18 @@
 """Channel fallback: one message goes on by its next channel, in time or when one fails."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from chaos.invariants import violations
 from on_file import OnFile
 from onesixty.carriers.content import Content, Template
 from onesixty.carriers.contract import OutcomeKind, ReceiptState
-from onesixty.messages import render
+from onesixty.messages import leases, render
 from onesixty.messages.dispatch import ends, fallback
-from onesixty.messages.types import Channel, Message, Step
+from onesixty.messages.types import Category, Channel, Message, Step
 
 from .scripted import ScriptedCarrier
 from .walk import Walk
@@ -22,12 +24,14 @@ PLAN = (FIRST, SECOND, LAST)
 
 
 @pytest.fixture
-async def chat(walk: Walk, on_file: OnFile) -> ScriptedCarrier:
-    """A carrier for WhatsApp; all else goes by the first one."""
+async def chat(walk: Walk, on_file: OnFile) -> AsyncIterator[ScriptedCarrier]:
+    """A carrier for WhatsApp; all else goes by the first one. All invariants hold at the end."""
     number = await on_file.carrier(walk.account, name="chat")
     await on_file.route(walk.account, number, match={"channel": ["whatsapp"]}, position=1)
     await walk.keeper.refresh()
-    return await walk.lane(number)
+    yield await walk.lane(number)
+    async with walk.database.read() as connection:
+        assert await violations(connection, at_rest=False) == []
 
 
 async def sent(walk: Walk, carrier: ScriptedCarrier, **more: Any) -> Message:
@@ -351,6 +355,65 @@ async def test_two_processes_advance_a_step_once(walk: Walk, chat: ScriptedCarri
     await walk.claim()
     assert sorted(one.message_id for one in walk.carrier.taken) == [one.id for one in messages]
     assert [await walk.told(one) for one in messages] == [["queued", "sent", "queued"]] * 3
+
+
+async def test_the_plan_outlives_the_process(walk: Walk, chat: ScriptedCarrier) -> None:
+    """A process dies with a step in its hands, and one that had failed: the next goes on once."""
+    other = await Walk.open(walk.database, walk.clock, walk.account, walk.sandbox)
+    lost_carrier = await other.lane(chat.number)
+    lost = await other.send("1", steps=PLAN)
+    failed = await other.send("2", steps=(FIRST, LAST))
+    lost_carrier.refuse(lost_carrier.taken[1])
+    await other.settled()
+    await other.node._connection.close()
+    assert await leases.rescue(walk.database, walk.node.number, walk.clock.now()) == 1
+    assert await walk.status(lost) == "uncertain"
+    await walk.fell_back()
+    assert [one.message_id for one in walk.carrier.taken] == [failed.id]
+    await walk.clock.advance(60)
+    await walk.fell_back()
+    assert [one.message_id for one in walk.carrier.taken] == [failed.id, lost.id]
+    assert walk.carrier.taken[1].attempt == 2
+    await other.close()
+
+
+async def test_a_doubt_is_that_of_the_present_step(walk: Walk, chat: ScriptedCarrier) -> None:
+    """What an earlier carrier said is no sign of what the present one did: it is asked again."""
+    steps = (FIRST, Step(Channel.SMS))
+    message = await sent(walk, chat, steps=steps, category=Category.OTP)
+    chat.receipt(chat.taken[0], ReceiptState.UNDELIVERABLE)
+    await walk.received()
+    await walk.fell_back()
+    walk.carrier.leave_unknown(walk.carrier.taken[0])
+    await walk.settled()
+    await walk.swept()
+    assert await walk.status(message) == "uncertain"
+    await walk.clock.advance(6)
+    await walk.swept()
+    await walk.claim()
+    again = walk.carrier.taken[1]
+    assert (again.attempt, list(again.accepted)) == (3, [])
+    walk.carrier.refuse(again)
+    await walk.settled()
+    assert await walk.status(message) == "uncertain"
+
+
+async def test_refused_twice_in_doubt_goes_on(walk: Walk, chat: ScriptedCarrier) -> None:
+    """A resend and its first submit that are both refused are the failure of a step."""
+    message = await walk.send("1", steps=(FIRST, Step(Channel.SMS)), category=Category.OTP)
+    chat.leave_unknown(chat.taken[0])
+    await walk.settled()
+    await walk.clock.advance(6)
+    await walk.swept()
+    await walk.claim()
+    chat.refuse(chat.taken[1])
+    chat.answer(chat.taken[0], OutcomeKind.REFUSED, error_code="recipient_refused")
+    await walk.settled()
+    await walk.clock.advance(5)
+    await walk.swept()
+    await walk.fell_back()
+    assert [one.message_id for one in walk.carrier.taken] == [message.id]
+    assert await walk.told(message) == ["queued", "uncertain", "queued"]
 
 
 async def test_a_claim_and_a_fallback_do_not_meet(walk: Walk, chat: ScriptedCarrier) -> None:
