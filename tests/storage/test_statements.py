@@ -20,7 +20,7 @@ from onesixty.messages import (
     settle,
     store,
 )
-from onesixty.messages.dispatch import backlog, claim, ends, failover
+from onesixty.messages.dispatch import backlog, claim, ends, failover, fallback
 from onesixty.messages.doubt import reconcile, sweep
 from onesixty.records.billing import holds, usage
 from onesixty.storage import partitions
@@ -32,6 +32,7 @@ ROOMS = (
     claims,
     ends,
     failover,
+    fallback,
     holds,
     inbound,
     leases,
@@ -54,6 +55,7 @@ LARGE = (
     "events",
     "webhook_queue",
     "doubts",
+    "fallbacks",
     "inbound_parts",
     "inbound_ids",
     "holds",
@@ -66,7 +68,15 @@ PLANNED = {
     "claim.CLAIM": claim.CLAIM,
     "claims.CLAIM": claims.CLAIM,
     "failover.MOVE": failover.MOVE,
+    "fallback.ADVANCE": fallback.ADVANCE,
+    "fallback.CLAIMED": fallback.CLAIMED,
+    "fallback.DUE": fallback.DUE,
+    "fallback.FORGET": fallback.FORGET,
+    "fallback.LOOK": fallback.LOOK,
+    "fallback.PLACES": fallback.PLACES,
+    "sweep.FALL": sweep.FALL,
     "holds.HOLD": holds.HOLD,
+    "holds.WAKE": holds.WAKE,
     "inbound.COMPLETE": inbound.COMPLETE,
     "inbound.FIND": inbound.FIND,
     "inbound.FORGET": inbound.FORGET,

@@ -29,6 +29,7 @@ def known(status: Status | None, *, sent: bool = False) -> Known:
         (known(Status.SCHEDULED), (PRICE, None, None)),
         (known(Status.QUEUED), (PRICE, None, None)),
         (known(Status.SENDING), (PRICE, None, None)),
+        (known(Status.QUEUED, sent=True), (PRICE, None, None)),  # by another channel before
         (known(Status.UNCERTAIN), (PRICE, None, None)),
         (known(Status.RESENT), (PRICE, None, None)),
         (known(Status.SENT, sent=True), (PRICE, PRICE, None)),

@@ -36,13 +36,13 @@ SELECT message_id, account_id FROM holds WHERE due_at <= $1 ORDER BY due_at LIMI
 LOOK: Final = """
 SELECT h.message_id, h.account_id, h.payer_id, h.micros, h.charged, h.charge, h.country, h.caps,
     h.cap_micros, h.at, m.status, m.send_at, m.sent_at, m.expires_at, m.price_micros, m.segments,
-    m.carrier_id, m.channel, m.recipient, m.steps IS NOT NULL AS has_steps
+    m.carrier_id, m.channel, m.recipient, m.past_steps, m.steps IS NOT NULL AS has_steps
 FROM unnest($1::uuid[], $2::int[]) AS n(message_id, account_id)
 JOIN holds h ON h.message_id = n.message_id
 LEFT JOIN messages m ON m.account_id = n.account_id AND m.id = n.message_id
 """
 COSTS: Final = f"""
-SELECT message_id, carrier_id, outcome, cost_micros, cost_currency, submitted_at FROM submissions
+SELECT message_id, attempt, carrier_id, cost_micros, cost_currency, submitted_at FROM submissions
 WHERE message_id = ANY($1::uuid[])
     AND (outcome = {OutcomeKind.ACCEPTED} OR cost_micros IS NOT NULL)
 """
@@ -153,8 +153,8 @@ class HoldSettler:
                 found: tuple[int, str] | None = (part["cost_micros"], part["cost_currency"])
             else:
                 number, at = row["recipient"], part["submitted_at"]
-                network = self._network(number)
-                found = billing.cost(part["carrier_id"], number, network, row["channel"], at)
+                network, channel = self._network(number), _channel(row, part["attempt"])
+                found = billing.cost(part["carrier_id"], number, network, channel, at)
             if found:
                 name = (part["carrier_id"], found[1])
                 sums[name] = sums.get(name, 0) + found[0]
@@ -236,6 +236,16 @@ def _lines(
         for number, ((carrier_id, unit), micros) in enumerate(sorted(sums.items()), 1)
     ]  # fmt: skip
     return [first, *others]
+
+
+def _channel(row: Any, attempt: int) -> int:
+    """The channel of an attempt: the message may have fallen back to another one since."""
+    for past in row["past_steps"] or ():
+        if attempt <= past["attempts"]:
+            channel: int = past["channel"]
+            return channel
+    now: int = row["channel"]
+    return now
 
 
 def _silent(book: Snapshot) -> frozenset[int]:

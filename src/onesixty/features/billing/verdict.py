@@ -11,7 +11,7 @@ from onesixty.records.billing.book import ACCEPTED, DELIVERED, SUBMITTED
 RECEIPT_WAIT: Final = timedelta(days=1)  # after the validity
 LOOK_FIRST, LOOK_LONGEST = timedelta(seconds=2), timedelta(hours=1)
 _REACHED: Final = frozenset({Status.DELIVERED, Status.READ})
-_NEVER_TAKEN: Final = frozenset({Status.FAILED, Status.CANCELED})
+_TAKEN: Final = _REACHED | {Status.SENT, Status.UNDELIVERED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,10 @@ def _charged(known: Known, ended: bool) -> int | None:
         return None
     if known.charge == ACCEPTED:
         return known.price
-    if known.charge == SUBMITTED and known.status not in _NEVER_TAKEN:
-        taken = known.sent_at is not None or known.status in {*_REACHED, Status.UNDELIVERED}
-        if taken:
-            return known.price
+    if known.charge == SUBMITTED and (
+        known.status in _TAKEN or (known.status is Status.EXPIRED and known.sent_at is not None)
+    ):
+        return known.price
     if known.charge == DELIVERED and known.status in _REACHED:
         return known.price
     return 0 if ended else None

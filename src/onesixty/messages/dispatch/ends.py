@@ -8,6 +8,7 @@ from uuid import UUID
 from onesixty.carriers.contract import ErrorClass
 from onesixty.messages import store
 from onesixty.messages.states import Cause, Status, sql_next
+from onesixty.records.billing import holds
 from onesixty.storage.database import Connection, Database
 
 EXPIRE_BATCH: Final = 1000
@@ -79,6 +80,8 @@ async def cancel(
         stopped = await tx.fetch(_END_PLAN, account_id, others, now)
         canceled |= {row["id"] for row in stopped}
         moved += [row for row in stopped if row["type"] == Status.CANCELED]
+    if moved:
+        await holds.wake(tx, [row["id"] for row in moved], now)
     return canceled, await store.note(tx, moved, now) if moved else 0
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Final
+from uuid import UUID
 
 from onesixty.kit import ids, money
 from onesixty.records import events
@@ -60,6 +61,8 @@ FROM unnest($14::int[], $15::date[], $16::bigint[], $17::smallint[])
     AS counted(cap_id, since, micros, told)
 WHERE c.cap_id = counted.cap_id AND c.since = counted.since
 """
+
+WAKE: Final = "UPDATE holds SET due_at = $2 WHERE message_id = ANY($1::uuid[])"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,11 @@ async def reserve(tx: Connection, holds: Sequence[Hold], now: datetime) -> list[
     for counter, _ in passed:
         await events.tell(tx, counter.cap.account_id, "spend.cap_reached", _reached(counter), now)
     return answers
+
+
+async def wake(tx: Connection, message_ids: Sequence[UUID], now: datetime) -> None:
+    """Look soon at what is held for these: they ended long before they were due."""
+    await tx.execute(WAKE, message_ids, now)
 
 
 async def _open(tx: Connection, holds: Sequence[Hold]) -> _Till:
