@@ -1,6 +1,7 @@
 """Receipts: matched, stored as they came, rolled up over parts, acknowledged once durable."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -359,3 +360,13 @@ async def test_two_processes_may_hear_different_things(walk: Walk) -> None:
     assert await walk.status(message) == "delivered"
     assert [part["receipt_state"] for part in await walk.parts(message)] == [DELIVERED]
     await other.close()
+
+
+async def test_whose_fault_it_is(walk: Walk) -> None:
+    """Where the carrier's code tells whose fault a failure is, the message says so."""
+    message, one = await sent(walk)
+    made = walk.carrier.made_receipt(one, UNDELIVERABLE, name_of(one), "30007")
+    walk.carrier.bring(replace(made, error_class="content"))
+    await walk.received()
+    row = await walk.row(message)
+    assert (row["error_class"], row["carrier_code"]) == ("content", "30007")

@@ -173,6 +173,7 @@ class Receipt:
     message_id: UUID | None = None
     price: Price | None = None  # of the part that it is about, where it tells it
     network: str = ""  # MCC and MNC of the recipient, such as 23410, where it tells them
+    error_class: str = ""  # whose fault a failure is, where `error` tells; else the recipient's
 
 
 @dataclass(frozen=True, slots=True)

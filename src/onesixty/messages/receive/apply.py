@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from onesixty.carriers.contract import OutcomeKind, Price, ReceiptState
+from onesixty.carriers.contract import ErrorClass, OutcomeKind, Price, Receipt, ReceiptState
 from onesixty.kit import ids
 from onesixty.messages import store
 from onesixty.messages.states import (
@@ -59,12 +59,12 @@ WITH parts AS (
         sequence = m.sequence + ({_NEXT} <> {Status.FALLING_BACK})::int,
         delivered_at = CASE WHEN {_ARRIVED} THEN coalesce(m.delivered_at, n.at) END,
         final_at = CASE WHEN {_NEXT} = ANY({sql_set(FINAL)}) THEN n.at END,
-        error_code = n.error_code, error_class = CASE WHEN NOT {_ARRIVED} THEN 'recipient' END,
+        error_code = n.error_code, error_class = CASE WHEN NOT {_ARRIVED} THEN n.error_class END,
         error_detail = n.error_detail, carrier_code = n.carrier_code
     FROM unnest($9::int[], $10::uuid[], $11::uuid[], $12::smallint[], $13::timestamptz[],
-        $14::boolean[], $15::text[], $16::text[], $17::text[])
-        AS n(account_id, message_id, event_id, cause, at, whole, error_code, error_detail,
-            carrier_code)
+        $14::boolean[], $15::text[], $16::text[], $17::text[], $18::text[])
+        AS n(account_id, message_id, event_id, cause, at, whole, error_class, error_code,
+            error_detail, carrier_code)
     WHERE m.account_id = n.account_id AND m.id = n.message_id AND {_NEXT} <> 0
         AND (n.whole OR {_ARRIVED} OR NOT m.possible_duplicate AND m.past_steps IS NULL)
     RETURNING m.account_id, m.id, m.status AS type, m.sequence,
@@ -113,6 +113,7 @@ class PartNews:
     at: datetime
     carrier_message_id: str
     match_key: str
+    error_class: str = ErrorClass.RECIPIENT
 
 
 @dataclass(slots=True)
@@ -152,6 +153,8 @@ def fold(matched: Iterable[tuple[Any, Any]]) -> list[PartNews]:
             row["account_id"], *key, row["parts"], after, receipt.error or "", receipt.received_at,
             receipt.carrier_message_id, receipt.match_keys[0] if receipt.match_keys else "",
         )  # fmt: skip
+        if isinstance(receipt, Receipt) and receipt.error_class:
+            news.error_class = receipt.error_class
         parts[key] = news
     return list(parts.values())
 
@@ -183,11 +186,14 @@ async def apply(tx: Connection, news: Sequence[PartNews], *, every_try: bool = F
         for n in news
     ]  # fmt: skip
     moves = [
-        (n.account_id, n.message_id, ids.uuid7(), int(cause), n.at, n.message_id in whole, *shown)
+        (
+            n.account_id, n.message_id, ids.uuid7(), int(cause), n.at, n.message_id in whole,
+            n.error_class, *shown,
+        )
         for n, cause, shown in verdicts
         if cause is not None
-    ]
-    hooked: int = await tx.fetchval(APPLY, *columns(parts, 8), *columns(moves, 9))
+    ]  # fmt: skip
+    hooked: int = await tx.fetchval(APPLY, *columns(parts, 8), *columns(moves, 10))
     return hooked
 
 
