@@ -66,7 +66,7 @@ def object_of(given: object) -> Mapping[str, Any]:
 
 def words(given: object) -> str:
     """A JSON value as text: "" for null."""
-    return "" if given is None else str(given).replace("\0", "")
+    return "" if given is None else str(given)
 
 
 def check_fresh(timestamp: str, clock: Clock) -> None:

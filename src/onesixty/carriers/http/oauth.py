@@ -50,6 +50,7 @@ class Tokens:
             return self._token
         if self._fetching is None or self._fetching.done():
             self._fetching = asyncio.ensure_future(self._fetch())
+            self._fetching.add_done_callback(_seen)
         return await asyncio.shield(self._fetching)
 
     @property
@@ -68,7 +69,7 @@ class Tokens:
             why = "an access token was refused: check the id and the secret that are used for it"
             raise CannotSendError(config(str(answer.status), why))
         token = told.get("access_token") if isinstance(told, dict) else None
-        if answer.status != 200 or not isinstance(token, str):
+        if answer.status != 200 or not isinstance(token, str) or not token:
             raise NotSentError(f"an access token was not given: HTTP {answer.status}")
         seconds = told.get("expires_in")
         lasts = float(seconds) if isinstance(seconds, (int, float)) else USUAL_SECONDS
@@ -76,3 +77,9 @@ class Tokens:
         self._until = self._clock.monotonic() + max(lasts - EARLY_SECONDS, lasts / 2)
         self._token = token
         return token
+
+
+def _seen(fetching: asyncio.Task[str]) -> None:
+    """Nobody may be waiting any more when it fails."""
+    if not fetching.cancelled():
+        fetching.exception()

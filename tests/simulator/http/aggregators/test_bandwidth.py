@@ -10,7 +10,7 @@ import pytest
 from bandwidth.exceptions import ApiException, BadRequestException, UnauthorizedException
 
 from carriers.aggregators.wire import CALLBACK, MESSAGE_ID, NOW, config, submission
-from onesixty.carriers.aggregators.bandwidth import SPEC, BandwidthDialect
+from onesixty.carriers.aggregators.bandwidth import SPEC, BandwidthCarrier, BandwidthDialect
 from onesixty.carriers.content import Content, Media
 from onesixty.carriers.http.client import Client
 from onesixty.kit.clock import SystemClock
@@ -105,3 +105,19 @@ def test_the_client_reads_our_events(desk: Desk) -> None:
     (text,) = desk.far_side.inbound("+16051234567", "+13035550100", "hi", CALLBACK)
     told = official.InboundCallback.from_json(text.body.decode()[1:-1])
     assert (told.message.text, told.message.var_from) == ("hi", "+16051234567")
+
+
+async def test_files_are_fetched_with_a_token() -> None:
+    """A carrier that has sent nothing yet asks for one first; wrong credentials are told."""
+    fixed = {name: SETTINGS[name] for name in ("account_id", "application_id")}
+    client = {**fixed, "client_id": "client", "client_secret": "secret"}
+    with listening(BandwidthFarSide(SystemClock(), client)) as desk:
+        file = f"{desk.url}/api/v2/users/{SETTINGS['account_id']}/media/a.png"
+        place = {"base_url": desk.url, "auth_url": desk.url}
+        good = BandwidthCarrier(config(SPEC, client | place))
+        assert await good.fetch(file) == ("image/png", b"\x89PNG")
+        await good.stop(0)
+        bad = BandwidthCarrier(config(SPEC, client | place | {"client_secret": "x"}))
+        with pytest.raises(OSError, match="token was refused"):
+            await bad.fetch(file)
+        await bad.stop(0)
