@@ -80,3 +80,15 @@ def test_without_a_server_the_database_runs_for_the_command_only() -> None:
         empty = onesixty("keys", "list", *where)
         assert "`onesixty serve` makes the first one" in empty.stderr
         assert not postmaster_runs(data_dir)
+
+
+def test_the_ledger_is_checked(served: Served, data_dir: Path) -> None:
+    """What an account has is topped up, listed and checked beside the running server."""
+    where = ("--data-dir", str(data_dir))
+    early = onesixty("billing", "topup", "default", "5", *where)
+    assert (early.returncode, "set its billing first" in early.stderr) == (1, True)
+    wrong = onesixty("billing", "topup", "default", "-5", *where)
+    assert wrong.returncode == 2
+    assert onesixty("billing", "check", *where).stdout == "the ledger adds up\n"
+    assert "has 0 rows" in onesixty("billing", "rebuild", "--day", "2026-11-23", *where).stdout
+    assert "AVAILABLE" in onesixty("billing", "balances", *where).stdout

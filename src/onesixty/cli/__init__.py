@@ -28,6 +28,7 @@ _COMMANDS: Final = {
     "keys": ("records.keys", "app"),
     "accounts": ("records.accounts", "app"),
     "esmes": ("records.esmes", "app"),
+    "billing": ("records.billing", "app"),
     "migrate": ("migrate", "app"),
     "doctor": ("doctor", "app"),
     "reference": ("reference", "app"),
