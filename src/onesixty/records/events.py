@@ -27,6 +27,7 @@ TYPES: Final[dict[int, str]] = {
     46: "carrier.notice",
     50: "balance.low",
     51: "spend.cap_reached",
+    52: "lookup.cap_reached",
     60: "webhook.test",
 }
 NUMBERS: Final = {name: number for number, name in TYPES.items()}
@@ -55,6 +56,7 @@ ABOUT: Final[dict[str, str]] = {
     "carrier.recovered": "A carrier delivers well again to a country.",
     "balance.low": "Less than its threshold is left of the balance of the account.",
     "spend.cap_reached": "The account has spent 50, 80 or 100 % of a cap.",
+    "lookup.cap_reached": "A lookup source is asked no more today: its spend cap is reached.",
     "carrier.notice": "Something that a carrier tells beside its messages, such as of a template.",
     "webhook.test": "Sent by the test call of an endpoint.",
 }

@@ -19,6 +19,8 @@ from onesixty.records import channel_templates, esmes
 from onesixty.records.billing import book as billing
 from onesixty.records.billing.book import Billing
 from onesixty.records.esmes import EsmeRecord
+from onesixty.records.lookups import book as lookups
+from onesixty.records.lookups.book import LookupBook
 from onesixty.storage.database import Connection, Database
 
 POLL_SECONDS = 1.0
@@ -145,6 +147,7 @@ class Snapshot:
     esme_names: Mapping[str, EsmeRecord] = field(default_factory=dict)  # the same by system_id
     route_names: Mapping[int, str] = field(default_factory=dict)
     billing: Billing = field(default_factory=Billing)
+    lookups: LookupBook = field(default_factory=LookupBook)
 
 
 class SnapshotKeeper:
@@ -197,7 +200,7 @@ class SnapshotKeeper:
             if number == self.book.revision:
                 return False
             async with _unchanging(connection):
-                self.book = await load(connection, self.book.billing)
+                self.book = await load(connection, self.book)
         if self._node:
             await self._tell(self._node)
         for callback in self._changed:
@@ -212,8 +215,8 @@ def _unchanging(connection: Connection) -> Transaction:
     return connection.transaction(isolation="repeatable_read", readonly=True)
 
 
-async def load(connection: Connection, before: Billing | None = None) -> Snapshot:
-    """Read every small record, in a transaction; unchanged price lists come from `before`."""
+async def load(connection: Connection, before: Snapshot | None = None) -> Snapshot:
+    """Read every small record, in a transaction; what is large and unchanged is from `before`."""
     revision = await connection.fetchval("SELECT number FROM records_revision")
     accounts = await connection.fetch(
         "SELECT id, public_id, parent_id, name, default_sender, signing_secret, currency"
@@ -256,7 +259,8 @@ async def load(connection: Connection, before: Billing | None = None) -> Snapsho
         esmes={one.id: one for one in customers},
         esme_names={one.system_id: one for one in customers},
         route_names={one.id: one.name for some in routes.values() for one in some},
-        billing=await billing.load(connection, tenants, before or Billing()),
+        billing=await billing.load(connection, tenants, before.billing if before else Billing()),
+        lookups=await lookups.load(connection, before.lookups if before else LookupBook()),
     )
 
 
