@@ -15,7 +15,7 @@ from uuid import UUID
 from onesixty.records.billing.book import Billing
 from onesixty.storage.database import Connection, Rows, columns
 
-LOCK: Final = 0x0160_0163  # advisory: who settles, or adds days up again
+LOCK: Final = 0x0160_0166  # advisory: who settles, or adds days up again
 _KEY: Final = "day, account_id, country, carrier_id, channel, currency, cost_currency"
 _SUMS: Final = ("messages", "segments", "delivered", "charged", "cost")
 _ADDED: Final = ", ".join(f"sum({name})::bigint" for name in _SUMS)
