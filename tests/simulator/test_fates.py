@@ -29,6 +29,7 @@ RECEIPTS: dict[str, list[tuple[str, str]]] = {
     "15": [("UNDELIV", "034")],
     "16": [("UNDELIV", "450")],
     "17": [],
+    "18": [("DELIVRD", "000")],
 }
 
 

@@ -18,7 +18,7 @@ DELIVERED_AFTER_1 = (ReceiptStep(1.0, State.DELIVERED),)
 
 def test_numbers_run_without_gap() -> None:
     """The table begins at 0100 and has no hole."""
-    assert list(NUMBERS) == [f"+15005550{number}" for number in range(100, 118)]
+    assert list(NUMBERS) == [f"+15005550{number}" for number in range(100, 119)]
     assert all(number == row.e164 for number, row in NUMBERS.items())
 
 
@@ -60,7 +60,7 @@ def test_receipts_come_when_the_table_says(last: str, steps: tuple[ReceiptStep, 
 
 def test_other_numbers_are_delivered() -> None:
     """A number outside the table has the default scenario."""
-    for number in ("+491700000001", "+15005550099", "+15005550118", "+150055501000", ""):
+    for number in ("+491700000001", "+15005550099", "+15005550119", "+150055501000", ""):
         assert scenario_for(number, "hi") is DEFAULT
     assert DEFAULT.answer is Answer.ACCEPT
 
@@ -73,6 +73,17 @@ def test_answers_other_than_accept() -> None:
         if row.scenario.answer is not Answer.ACCEPT
     }
     assert found == {"0108": Answer.DROP, "0113": Answer.THROTTLE, "0117": Answer.REFUSE}
+
+
+def test_0118_is_not_on_whatsapp() -> None:
+    """The fate of one number depends on the channel; of the others it does not."""
+    for number in NUMBERS:
+        found = {channel: scenario_for(number, "hi", channel) for channel in ("sms", "whatsapp")}
+        if number.endswith("18"):
+            states = {name: one.receipts[-1].state for name, one in found.items()}
+            assert states == {"sms": State.DELIVERED, "whatsapp": State.UNDELIVERED}
+        else:
+            assert found["sms"] == found["whatsapp"]
 
 
 def test_replies() -> None:

@@ -39,6 +39,7 @@ ENDS = {
     "15": End("undelivered", "undelivered", "recipient", "034"),
     "16": End("undelivered", "undelivered", "recipient", "450"),
     "17": End("failed", "recipient_refused", "recipient", "ESME_RINVDSTADR"),
+    "18": End(),
 }
 
 

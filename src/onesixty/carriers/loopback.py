@@ -94,7 +94,7 @@ class LoopbackCarrier:
             if self._events is None:
                 report(_not_connected(one, self._clock.now()))
                 continue
-            self._play(one, scenario_for(one.recipient, one.body), report)
+            self._play(one, scenario_for(one.recipient, one.body, one.channel), report)
 
     def state(self) -> dict[str, Any]:
         """For display."""

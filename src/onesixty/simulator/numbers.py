@@ -71,6 +71,7 @@ class Number:
     scenario: Scenario
     code: int | None = None  # the Twilio error code that a customer is meant to see
     echoes: bool = False  # the reply is the text itself
+    chat: Scenario | None = None  # by channels other than SMS and MMS; None: the same
 
 
 class FirstAttempts:
@@ -91,11 +92,13 @@ class FirstAttempts:
         return now - first < scenario.throttle_seconds
 
 
-def scenario_for(e164: str, text: str) -> Scenario:
+def scenario_for(e164: str, text: str, channel: str = "sms") -> Scenario:
     """The scenario of a destination and a text; DEFAULT for every number outside the table."""
     number = NUMBERS.get(e164)
     if number is None:
         return DEFAULT
+    if number.chat is not None and channel not in ("sms", "mms"):
+        return number.chat
     if number.echoes:
         return Scenario(receipts=number.scenario.receipts, reply=text)
     return number.scenario
@@ -185,6 +188,12 @@ _TABLE = (
         "refused at the submit: invalid destination address",
         Scenario(answer=Answer.REFUSE, status=ESME_RINVDSTADR),
         30005,
+    ),
+    Number(
+        PREFIX + "18",
+        "not on WhatsApp: undelivered there after 1 s (`err:005`), by SMS delivered after 1 s",
+        Scenario(receipts=_delivered()),
+        chat=Scenario(receipts=_undelivered("005")),
     ),
 )
 

@@ -147,25 +147,28 @@ async def test_a_plan(sending: Door, walk: Walk) -> None:
     walk.carrier.accept(first)
     await walk.settled()
     path = f"{SEND}/{sent.body['id']}"
+    parts = (await sending.ask("GET", f"{path}/timeline")).body["parts"]
+    assert [part["channel"] for part in parts] == ["whatsapp"]
     canceled = await sending.ask("POST", f"{path}/cancel")
     assert (canceled.status, canceled.body["status"]) == (200, "sent")
     assert "fallback" not in canceled.body
     assert (await sending.ask("POST", f"{path}/cancel")).status == 409
 
 
-async def test_batches_and_lists(sending: Door) -> None:
-    """A batch takes channels too, shared or for each; lists can be narrowed to one."""
+async def test_batches_and_lists(sending: Door, walk: Walk) -> None:
+    """A batch takes channels too, shared or for each; lists show one; a cancel ends all plans."""
     shared = {"body": "x", "fallback": PLAN, "recipients": [{"to": NUMBER}] * 2}
-    answer = await sending.ask("POST", BATCH, shared)
-    assert answer.body["accepted"] == 2, answer
+    plans = await sending.ask("POST", BATCH, shared)
+    assert plans.body["accepted"] == 2, plans
     own = [TO | {"media": [PICTURE]}, TO | {"media": [{"url": "http://localhost/"}]}]
     answer = await sending.ask("POST", BATCH, {"messages": own})
     assert (answer.body["accepted"], answer.body["refused"]) == (1, 1)
     for channel, count in (("whatsapp", 2), ("mms", 1), ("sms", 0)):
         listed = await sending.ask("GET", f"{SEND}?channel={channel}")
         assert len(listed.body["data"]) == count
-    batch = f"/v1/batches/{answer.body['id']}"
-    assert (await sending.ask("POST", f"{batch}/cancel")).status == 200
+    for batch in (plans.body["id"], answer.body["id"]):
+        assert (await sending.ask("POST", f"/v1/batches/{batch}/cancel")).status == 200
+    assert await walk.ask("SELECT count(*) FROM messages WHERE steps IS NOT NULL") == 0
 
 
 async def test_commands_of_the_guide_work(sending: Door) -> None:

@@ -218,7 +218,10 @@ async def get_timeline(message_id: str, caller: Reader, context: Here) -> Respon
                 }
                 for one in told
             ],
-            "parts": [_part(context, caller, one) for one in parts],
+            "parts": [
+                {"channel": _channel(row, one["attempt"]), **_part(context, caller, one)}
+                for one in parts
+            ],
             "receipts": [_receipt(context, one) for one in receipts],
         }
     )
@@ -305,6 +308,12 @@ def _carrier(context: Context, name: str | None) -> int | None:
         return None
     found = [one.id for one in context.keeper.book.carriers.values() if one.name == name]
     return found[0] if found else 0
+
+
+def _channel(message: Any, attempt: int) -> str:
+    past = message["past_steps"] or ()
+    number = next((one["channel"] for one in past if attempt <= one["attempts"]), None)
+    return CHANNELS[message["channel"] if number is None else number]
 
 
 def _part(context: Context, caller: Caller, row: Any) -> dict[str, Any]:

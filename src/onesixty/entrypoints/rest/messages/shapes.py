@@ -176,6 +176,7 @@ class TimelineEvent(BaseModel):
 class TimelinePart(BaseModel):
     """One part of one attempt."""
 
+    channel: str = Field(json_schema_extra={"enum": list(CHANNELS)})
     attempt: int
     part: int
     carrier: str | None

@@ -179,7 +179,7 @@ class Stage:
         if isinstance(one, Response):
             response = one
         else:
-            scenario = scenario_for(one.recipient, one.text)
+            scenario = scenario_for(one.recipient, one.text, one.channel)
             why = self._refusal(one, scenario)
             if why is None:
                 return await self._take(request, one, scenario)
