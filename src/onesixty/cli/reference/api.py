@@ -78,13 +78,14 @@ def _parameter(one: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def _body(operation: dict[str, Any]) -> str:
-    content = operation.get("requestBody", {}).get("content", {})
-    schema = content.get("application/json", {}).get("schema")
-    if schema is None:
-        return ""
+    body = operation.get("requestBody", {})
+    content = body.get("content", {})
+    schema = content.get("application/json", {}).get("schema", {})
     if "$ref" in schema:
         return f"Body: {_type(schema)}"
-    return _fields(schema)
+    if "properties" in schema:
+        return _fields(schema)
+    return f"Body: {body['description']}" if "description" in body else ""
 
 
 def _answers(responses: dict[str, Any]) -> Iterator[tuple[str, str]]:
