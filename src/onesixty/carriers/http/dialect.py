@@ -6,6 +6,7 @@ The engine (`carrier.py`) sends, times and counts.
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
+from math import isfinite
 from typing import Any, Final, Protocol
 
 import orjson
@@ -200,6 +201,6 @@ def retry_after(answer: Answer, clock: Clock) -> float | None:
     except ValueError:
         try:
             seconds = (parsedate_to_datetime(text) - clock.now()).total_seconds()
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             return None
-    return min(max(seconds, 0.0), THROTTLE_SECONDS_MOST)
+    return min(max(seconds, 0.0), THROTTLE_SECONDS_MOST) if isfinite(seconds) else None
