@@ -319,6 +319,14 @@ async def test_it_leaves_the_provider_alone(rig: Rig, seconds: int, is_up: bool)
     assert (await rig.send()).kind is OutcomeKind.ACCEPTED
 
 
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -1.0, 1e9])
+async def test_a_wait_that_is_none(rig: Rig, seconds: float) -> None:
+    """No time can be told from it: the message waits as one that was told none."""
+    rig.dialect.verdict = lambda one, answer: throttled("1", "slower", seconds)
+    assert (await rig.send()).retry_after_seconds == 1.0
+    assert rig.carrier.room() == 3
+
+
 async def test_a_wait_of_one_message(rig: Rig) -> None:
     """Without a time, or for one recipient alone, the others go on; the message waits."""
     rig.dialect.verdict = lambda one, answer: throttled("1", "slower")

@@ -25,6 +25,7 @@ from onesixty.carriers.contract import (
 )
 from onesixty.carriers.http.client import Client
 from onesixty.carriers.http.dialect import (
+    THROTTLE_SECONDS_MOST,
     Ask,
     CannotSendError,
     Dialect,
@@ -254,14 +255,16 @@ def _check_url(url: str | None) -> None:
 
 
 def _storable(verdict: Verdict) -> Verdict:
-    """As the database can keep it: no U+0000, words and ids of a bounded length.
+    """As the database can keep it: no U+0000, words, ids and waits within bounds.
 
     An id without end could not be found again: whoever gives it may have sent the message.
     """
     ids = (verdict.carrier_message_id, verdict.match_key, *verdict.part_ids)
     if any(len(name) > ID_MOST or "\0" in name for name in ids):
         return unknown("", "its answer names an id that cannot be kept; it may have been sent")
-    detail, code = verdict.detail, verdict.code
+    detail, code, wait = verdict.detail, verdict.code, verdict.retry_after_seconds
+    if wait is not None and not 0 <= wait <= THROTTLE_SECONDS_MOST:  # nor is NaN
+        verdict = replace(verdict, retry_after_seconds=None)
     if detail and ("\0" in detail or len(detail) > DETAIL_MOST):
         verdict = replace(verdict, detail=detail.replace("\0", "")[:DETAIL_MOST])
     if "\0" in code or len(code) > CODE_MOST:
