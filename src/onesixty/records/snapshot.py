@@ -282,13 +282,14 @@ async def _routes(connection: Connection) -> dict[int, tuple[RouteRecord, ...]]:
     found: dict[int, list[RouteRecord]] = {}
     for row in rows:
         match = {name: tuple(values) for name, values in row["match"].items()}
-        groups = tuple(_group(one) for one in row["groups"])
+        groups = tuple(group_of(one) for one in row["groups"])
         record = RouteRecord(**{**row, "match": match, "groups": groups})
         found.setdefault(record.account_id, []).append(record)
     return {account_id: tuple(routes) for account_id, routes in found.items()}
 
 
-def _group(stored: Mapping[str, Any]) -> Group:
+def group_of(stored: Mapping[str, Any]) -> Group:
+    """A group as it is stored."""
     return Group(
         stored["strategy"],
         tuple(Choice(one["carrier_id"], one["weight"]) for one in stored["carriers"]),
