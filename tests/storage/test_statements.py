@@ -23,6 +23,7 @@ from onesixty.messages import (
 from onesixty.messages.dispatch import backlog, claim, ends, failover, fallback
 from onesixty.messages.doubt import reconcile, sweep
 from onesixty.records.billing import holds, usage
+from onesixty.records.routes import explanations, replay
 from onesixty.storage import partitions
 from onesixty.storage.database import Connection, Database
 
@@ -30,6 +31,7 @@ ROOMS = (
     backlog,
     claim,
     claims,
+    explanations,
     ends,
     failover,
     fallback,
@@ -39,6 +41,7 @@ ROOMS = (
     outbox,
     receive,
     reconcile,
+    replay,
     settle,
     settling,
     store,
@@ -75,6 +78,8 @@ PLANNED = {
     "fallback.LOOK": fallback.LOOK,
     "fallback.PLACES": fallback.PLACES,
     "sweep.FALL": sweep.FALL,
+    "explanations.KEEP": explanations.KEEP,
+    "replay.LAST": replay.LAST,
     "holds.HOLD": holds.HOLD,
     "holds.WAKE": holds.WAKE,
     "inbound.COMPLETE": inbound.COMPLETE,

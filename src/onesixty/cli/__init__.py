@@ -25,6 +25,7 @@ _COMMANDS: Final = {
     "smpp": ("smpp", "app"),
     "simulate": ("simulate", "app"),
     "listen": ("listen", "app"),
+    "routes": ("records.routes", "app"),
     "keys": ("records.keys", "app"),
     "accounts": ("records.accounts", "app"),
     "esmes": ("records.esmes", "app"),

@@ -57,6 +57,10 @@ class Api:
         """The JSON that answers a PATCH. Raises Failure."""
         return _good(await self.ask("PATCH", path, body=body))
 
+    async def put(self, path: str, body: Any, **query: Any) -> Any:
+        """The JSON that answers a PUT; query values that are None are left out. Raises Failure."""
+        return _good(await self.ask("PUT", path, body=body, query=query))
+
     async def ask(
         self, method: str, path: str, *, body: Any = None, query: dict[str, Any] | None = None
     ) -> Answer:
