@@ -53,7 +53,10 @@ CLASSES = {
 LOST = {
     "cut": HttpFaults(drop_answers=ALWAYS),
     "half an answer": HttpFaults(drop_answers=ALWAYS, drop_how=Drop.HALF_ANSWER),
-    "a gateway's page": HttpFaults(bad_gateway=ALWAYS),
+    **{
+        f"a gateway's {status}": HttpFaults(bad_gateway=ALWAYS, gateway_status=status)
+        for status in (200, 500, 502, 503, 504)
+    },
     "a broken body": HttpFaults(broken_body=ALWAYS),
 }
 Open = Callable[[str], Awaitable[tuple[Bench, HttpPeer]]]

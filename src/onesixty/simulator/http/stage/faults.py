@@ -41,7 +41,12 @@ class HttpFaults:
     )
     bad_gateway: Share = field(
         default=NEVER,
-        metadata=about("share", "messages that are taken; a gateway answers 502 with its own page"),
+        metadata=about(
+            "share", "messages that are taken; a gateway answers `gateway_status` with its own page"
+        ),
+    )
+    gateway_status: int = field(
+        default=502, metadata=about("count", "the HTTP status of that page")
     )
     broken_body: Share = field(
         default=NEVER,

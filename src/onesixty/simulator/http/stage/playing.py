@@ -39,9 +39,7 @@ from onesixty.simulator.numbers import (
 
 PERFECT: Final = HttpFaults()
 CLOSE_SECONDS: Final = 0.01  # for answers that are being written; 0 would mean for ever
-BAD_GATEWAY: Final = Response(
-    502, b"<html><head><title>502 Bad Gateway</title></head></html>", "text/html"
-)
+GATEWAY_PAGE: Final = b"<html><head><title>Sorry</title></head><body>{}</body></html>"
 
 
 @runtime_checkable
@@ -237,7 +235,7 @@ class Stage:
 
     def _spoilt(self, response: Response) -> Response:
         if self._happens("bad_gateway"):
-            return BAD_GATEWAY
+            return Response(self._faults.gateway_status, GATEWAY_PAGE, "text/html")
         if self._happens("broken_body"):
             return replace(response, body=response.body[: len(response.body) // 2])
         return response
