@@ -25,6 +25,8 @@ from onesixty.entrypoints.smpp.opening import Options as SmppOptions
 from onesixty.entrypoints.smpp.opening import Platform, open_door
 from onesixty.features.billing.settling import IDLE_SECONDS as BILLING_IDLE_SECONDS
 from onesixty.features.billing.settling import HoldSettler
+from onesixty.features.channel_templates import TemplateSync
+from onesixty.features.channel_templates.sync import IDLE_SECONDS as TEMPLATES_IDLE_SECONDS
 from onesixty.features.esme_delivery.deliver import EsmeDeliverer
 from onesixty.features.webhooks.deliver import Deliverer, DeliverOptions
 from onesixty.kit.chance import chance
@@ -37,6 +39,8 @@ from onesixty.messages.dispatch.backlog import IDLE_SECONDS as BACKLOG_IDLE_SECO
 from onesixty.messages.dispatch.backlog import Backlog
 from onesixty.messages.dispatch.failover import IDLE_SECONDS as FAILOVER_IDLE_SECONDS
 from onesixty.messages.dispatch.failover import Failover, Graces
+from onesixty.messages.dispatch.fallback import IDLE_SECONDS as FALLBACK_IDLE_SECONDS
+from onesixty.messages.dispatch.fallback import Fallbacks
 from onesixty.messages.dispatch.limiter import Limiter
 from onesixty.messages.doubt.reconcile import Reconciler
 from onesixty.messages.doubt.sweep import Sweeper
@@ -45,6 +49,9 @@ from onesixty.messages.handover import Handover
 from onesixty.messages.inbound import InboundReceiver
 from onesixty.messages.lanes import DRAIN_SECONDS, LaneKeeper
 from onesixty.messages.leases import LeaseBook
+from onesixty.messages.quality import Options as QualityOptions
+from onesixty.messages.quality import QualityKeeper
+from onesixty.messages.quality.keeper import IDLE_SECONDS as QUALITY_IDLE_SECONDS
 from onesixty.messages.receive import Receiver
 from onesixty.messages.receive.intake import Intake
 from onesixty.messages.settle import Settler
@@ -85,6 +92,7 @@ class App:
     inbound: InboundReceiver
     reconciler: Reconciler
     sweeper: Sweeper
+    fallbacks: Fallbacks
     deliverer: Deliverer
     esme_deliverer: EsmeDeliverer
     server: Server
@@ -167,8 +175,7 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     new_key = await prepare(database, sealer, settings.bootstrap_key, clock.now())
     luck, role = chance(), settings.role
     keeper = await SnapshotKeeper.start(database, clock)
-    name = f"{socket.gethostname()} {os.getpid()}"
-    node = await Node.register(database.url, name, dispatches=role in DISPATCHING)
+    node = await Node.register(database.url, _name(), dispatches=role in DISPATCHING)
     await keeper.join(node)
     ring = Bell(database.url, clock)
 
@@ -176,10 +183,10 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     dispatcher = Dispatcher(database, clock, book, node.number)
     settler = Settler(database, clock, luck, book)
     receiver = Receiver(database, clock, settler.gatherer.caught_up)
-    parts_wait = timedelta(seconds=settings.inbound_parts_seconds)
-    inbound = InboundReceiver(database, clock, keeper, parts_wait)
+    inbound = InboundReceiver(database, clock, keeper, _parts_wait(settings))
     reconciler = Reconciler(database, clock, node.number, book)
     sweeper = Sweeper(database, clock, _policy(settings))
+    fallbacks = Fallbacks(database, clock)
     options = DeliverOptions(allow_private=settings.allow_private_urls)
     deliverer = Deliverer(database, keeper, sealer, clock, luck, options)
     esme_deliverer = EsmeDeliverer(database, keeper, clock, luck)
@@ -187,12 +194,11 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     wake_outbox = _waker(keeper, node, ring, wake_webhooks, esme_deliverer)
     handover = Handover(dispatcher, book, node.number, _sandbox(keeper), wake_outbox)
     acceptor = Acceptor(database, keeper, sealer, clock, luck, handover)
-    acceptor.router.facts.cost = Costs(lambda: keeper.book.billing, clock.now).of
+    quality = QualityKeeper(database, clock, keeper, QualityOptions(), judges=role in DISPATCHING)
     configs = CarrierConfigs(sealer, clock, luck, settings.public_url)
     lanes = LaneKeeper(keeper, configs, dispatcher, node)
     housekeeping = Housekeeping(database, clock, wake_outbox, inbound)
-    platform = Platform(database, keeper, clock, acceptor, node, wake_outbox)
-    door = _open_door(platform, settings)
+    door = _open_door(Platform(database, keeper, clock, acceptor, node, wake_outbox), settings)
     questions = Questions(database, node, ring, clock)
     questions.answer = Traces(clock, node.number, partial(_wiretaps, dispatcher, door)).answer
     context = Context(
@@ -209,19 +215,37 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
         configs=configs,
         reread_receipts=receiver.reread,
         ask_processes=questions.ask,
+        quality=quality,
     )
     app = App(
         database, keeper, node, ring, acceptor, dispatcher, settler, receiver, inbound, reconciler,
-        sweeper, deliverer, esme_deliverer, _server(context, receiver, inbound, role),
+        sweeper, fallbacks, deliverer, esme_deliverer, _server(context, receiver, inbound, role),
         door, [], lanes, housekeeping, new_key, role, settings.stop_seconds,
     )  # fmt: skip
     _connect(app, wake_outbox)
     _connect_to_others(app)
-    dispatcher.limiter = Limiter(clock, lambda: keeper.book, node.dispatching)
-    graces = Graces(settings.failover_otp_seconds, settings.failover_seconds)
-    failover = Failover(database, clock, dispatcher, graces)
-    app.loops = [*_loops(app, clock, failover), questions.loop]
+    app.loops = [
+        *_loops(app, clock, settings, configs), questions.loop, _inform_router(app, quality),
+    ]  # fmt: skip
     return app
+
+
+def _parts_wait(settings: Settings) -> timedelta:
+    return timedelta(seconds=settings.inbound_parts_seconds)
+
+
+def _name() -> str:
+    return f"{socket.gethostname()} {os.getpid()}"
+
+
+def _inform_router(app: App, quality: QualityKeeper) -> Loop:
+    """What the rooms have written is counted; the router is told what is judged, and costs."""
+    app.settler.counted, app.receiver.counted = quality.counter.outcomes, quality.counter.receipts
+    quality.wake_webhooks = app.settler.wake_webhooks
+    facts, keeper = app.acceptor.router.facts, app.keeper
+    facts.cost = Costs(lambda: keeper.book.billing, quality.clock.now).of
+    facts.quality, facts.version = quality.of, lambda: quality.version
+    return Loop("quality", quality.run_once, quality.clock, idle_seconds=QUALITY_IDLE_SECONDS)
 
 
 def _server(context: Context, receiver: Receiver, inbound: InboundReceiver, role: str) -> Server:
@@ -287,6 +311,7 @@ def _connect(app: App, wake_webhooks: Callable[[], None]) -> None:
     dispatcher.report = settler.put
     dispatcher.on_receipts, dispatcher.on_inbound = receiver.put, app.inbound.put
     settler.look = app.reconciler.look = app.sweeper.look = dispatcher.look
+    app.fallbacks.look = dispatcher.look
     receiver.parked = app.reconciler.parked
     receiver.one_account = app.reconciler.one_account = app.lanes.one_account
     app.inbound.one_account = app.lanes.one_account
@@ -295,7 +320,7 @@ def _connect(app: App, wake_webhooks: Callable[[], None]) -> None:
     receiver.reader_of = app.lanes.reader_of
     app.sweeper.carrier_at = dispatcher.carrier_at
     dispatcher.on_change = app.lanes.changed
-    for part in (settler, receiver, app.inbound, app.reconciler, app.sweeper):
+    for part in (settler, receiver, app.inbound, app.reconciler, app.sweeper, app.fallbacks):
         part.wake_webhooks = wake_webhooks
     app.keeper.on_change(app.lanes.loop.wake)
     app.esme_deliverer.door = Deliveries(app.door.sessions)
@@ -315,6 +340,7 @@ def _connect_to_others(app: App) -> None:
         dispatcher.look_here([int(word)] if word else list(dispatcher.lanes))
 
     dispatcher.call_others, dispatcher.up_elsewhere = call, lanes.up_elsewhere
+    dispatcher.limiter = Limiter(dispatcher.clock, lambda: app.keeper.book, app.node.dispatching)
     lanes.on_let_go = partial(ring.ring, bell.NODES)
     lanes.on_departure = app.reconciler.parked  # what it had parked is for us to look at
     ring.on(bell.QUEUE, called)
@@ -330,30 +356,30 @@ def _connect_to_others(app: App) -> None:
         ring.on(bell.ESMES, lambda _: app.esme_deliverer.wake())
 
 
-def _loops(app: App, clock: Clock, failover: Failover) -> list[Loop]:
+def _loops(app: App, clock: Clock, settings: Settings, configs: CarrierConfigs) -> list[Loop]:
     """What runs besides lanes and gatherers; every one of them may run in many processes."""
     loops = [app.keeper.loop, app.lanes.loop, app.door.headcount.loop]
-    parts = app.database, clock, app.dispatcher
     if app.role in (*DISPATCHING, *ANSWERING):  # receipts come over sessions, and by HTTP
         loops.append(Loop("learn", app.receiver.learn, clock, idle_seconds=60))
-    if app.role in DISPATCHING:
-        loops += [
-            Loop("reconcile", app.reconciler.run_once, clock, idle_seconds=1),
-            Loop("failover", failover.run_once, clock, idle_seconds=FAILOVER_IDLE_SECONDS),
-            Loop("doubt", app.sweeper.run_once, clock, idle_seconds=1),
-            Loop("backlog", Backlog(*parts).run_once, clock, idle_seconds=BACKLOG_IDLE_SECONDS),
-            Loop(
-                "billing",
-                HoldSettler(
-                    app.database, clock, app.keeper, app.acceptor.router.facts.network
-                ).run_once,
-                clock,
-                idle_seconds=BILLING_IDLE_SECONDS,
-            ),
-            Loop("expire", app.housekeeping.expire, clock, idle_seconds=1),
-            Loop("housekeeping", app.housekeeping.run_once, clock, idle_seconds=60),
-        ]
-    return loops
+    if app.role not in DISPATCHING:
+        return loops
+    parts = app.database, clock, app.dispatcher
+    graces = Graces(settings.failover_otp_seconds, settings.failover_seconds)
+    network = app.acceptor.router.facts.network
+    runs = (
+        ("reconcile", app.reconciler.run_once, 1),
+        ("failover", Failover(*parts, graces).run_once, FAILOVER_IDLE_SECONDS),
+        ("doubt", app.sweeper.run_once, 1),
+        ("fallback", app.fallbacks.run_once, FALLBACK_IDLE_SECONDS),
+        ("backlog", Backlog(*parts).run_once, BACKLOG_IDLE_SECONDS),
+        ("billing", HoldSettler(app.database, clock, app.keeper, network).run_once,
+         BILLING_IDLE_SECONDS),
+        ("templates", TemplateSync(app.database, clock, app.keeper, configs).run_once,
+         TEMPLATES_IDLE_SECONDS),
+        ("expire", app.housekeeping.expire, 1),
+        ("housekeeping", app.housekeeping.run_once, 60),
+    )  # fmt: skip
+    return loops + [Loop(name, run, clock, idle_seconds=seconds) for name, run, seconds in runs]
 
 
 def _sandbox(keeper: SnapshotKeeper) -> int:

@@ -113,6 +113,7 @@ class Settler:
         self._unclear = False  # the last try failed, and may have been committed all the same
         self.wake_webhooks: Callable[[], None] = lambda: None
         self.look: Callable[[set[int]], None] = lambda carrier_ids: None
+        self.counted: Callable[[Sequence[Outcome]], None] = lambda outcomes: None
         self.gatherer: Gatherer[Outcome] = Gatherer(
             "settle", self._write, clock, batch_max=BATCH_MOST, inbox_max=INBOX_MOST
         )
@@ -132,6 +133,7 @@ class Settler:
         rows = await self._settle(first, decisions, done)
         self._leases.forget(done)
         _count(first)
+        self.counted(first)
         if rows[0][0]:
             self.wake_webhooks()
         if requeued := {d.requeue_carrier for d in decisions if d.requeue_carrier is not None}:
