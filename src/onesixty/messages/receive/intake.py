@@ -17,6 +17,8 @@ from onesixty.storage.database import Database
 
 PATIENCE_SECONDS: Final = 10.0  # the least that any provider waits for our answer
 RAW_MOST: Final = 65_536  # characters that are kept of a receipt
+# Characters of an id: of a longer one an index could not be kept, and no message of ours has one.
+ID_MOST: Final = 500
 _TEXTS: Final = ("carrier_message_id", "error", "sender", "recipient", "text", "raw", "word")
 
 
@@ -80,9 +82,11 @@ class _Pending:
 
 
 def _receipt(one: Receipt, pending: _Pending) -> Receipt:
-    texts = {name: _clean(getattr(one, name)) for name in _TEXTS}
-    texts["raw"] = texts["raw"][:RAW_MOST]
-    keys = tuple(map(_clean, one.match_keys))
+    texts = {
+        name: _clean(getattr(one, name))[: RAW_MOST if name == "raw" else ID_MOST]
+        for name in _TEXTS
+    }
+    keys = tuple(key for key in map(_clean, one.match_keys) if len(key) <= ID_MOST)
     return replace(one, **texts, match_keys=keys, acknowledge=pending.tell)
 
 
@@ -90,6 +94,8 @@ def _inbound(one: Inbound, pending: _Pending) -> Inbound:
     texts = {
         name: _clean(getattr(one, name)) for name in ("sender", "recipient", "carrier_message_id")
     }
+    if len(texts["carrier_message_id"]) > ID_MOST:
+        texts["carrier_message_id"] = ""  # its repeats are not known
     content = one.content and _content(one.content)
     return replace(one, **texts, content=content, acknowledge=pending.tell)
 
