@@ -22,11 +22,12 @@ from onesixty.kit.clock import Clock
 from onesixty.kit.loops import Full, Gatherer
 from onesixty.kit.problems import Problem
 from onesixty.kit.secrets import Sealer
-from onesixty.messages import pricing, screen, store, windows
+from onesixty.messages import screen, store, windows
 from onesixty.messages.handover import Handover, Storing
 from onesixty.messages.states import Status
 from onesixty.messages.types import Caller, Direction, Message, Refusal, SendRequest
 from onesixty.records import channel_templates, idempotency, limits, routes
+from onesixty.records.billing import holds
 from onesixty.records.routes import explanations
 from onesixty.records.snapshot import Snapshot, SnapshotKeeper
 from onesixty.storage.database import Connection, Database
@@ -269,16 +270,19 @@ class Acceptor:
 
     def _asks(self, messages: list[Message]) -> bool:
         """Whether what the database knows may refuse any of them."""
-        billed = pricing.is_billed(self._keeper.book.billing, messages)
-        return billed or any(map(windows.matters, messages))
+        return any(message.hold or windows.matters(message) for message in messages)
 
     async def _deny(self, tx: Connection, messages: list[Message]) -> dict[UUID, Refusal]:
         """Refusals by message; the price of all others is held."""
         now = self._clock.now()
         denied = await windows.closed(tx, messages, now)
-        left = [one for one in messages if one.id not in denied]
-        if pricing.is_billed(self._keeper.book.billing, left):
-            denied |= await pricing.hold(tx, left, now)
+        if wanted := [one.hold for one in messages if one.hold and one.id not in denied]:
+            answers = await holds.reserve(tx, wanted, now)
+            denied |= {
+                one.message_id: Refusal(answer.code, answer.detail)
+                for one, answer in zip(wanted, answers, strict=True)
+                if answer
+            }
         return denied
 
     async def _keep_explanations(self) -> None:
@@ -367,7 +371,7 @@ def decide(
             return Refusal(one.code, f"{where}: {one.detail}", where + (one.pointer or ""))
         decided.append(one)
     message, *later = decided
-    pricing.cover(message, later)
+    screen.cover(message, later)
     message.steps = [
         screen.to_json(one, before.after_seconds)
         for one, before in zip(later, request.steps, strict=False)
@@ -409,7 +413,7 @@ def _decide(
     routed = _route(book, message, country, pick)
     if isinstance(routed, Refusal) or not book.billing.payers:
         return routed
-    return pricing.price(book, routed, caller.key_id, country, network(routed.recipient))
+    return screen.price(book, routed, caller.key_id, country, network(routed.recipient))
 
 
 def _route(book: Snapshot, message: Message, country: str | None, pick: Pick) -> Message | Refusal:

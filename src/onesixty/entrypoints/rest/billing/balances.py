@@ -99,7 +99,12 @@ class Transfer(BaseModel):
     balance: Balance
 
 
-@router.get("/balance", response_model=Balance, summary="Show the own balance")
+@router.get(
+    "/balance",
+    response_model=Balance,
+    summary="Show the own balance",
+    responses=problem_responses(),
+)
 async def own_balance(caller: Reader, context: Here) -> Response:
     """What is available, held and spent."""
     async with context.database.read() as connection:

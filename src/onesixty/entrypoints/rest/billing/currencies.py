@@ -52,7 +52,12 @@ class Currencies(BaseModel):
     data: list[Currency]
 
 
-@router.get("", response_model=Currencies, summary="List currencies")
+@router.get(
+    "",
+    response_model=Currencies,
+    summary="List currencies",
+    responses=problem_responses(),
+)
 async def list_currencies(caller: Reader, context: Here) -> Response:
     """Those with a rate, by their code."""
     async with context.database.read() as connection:

@@ -190,7 +190,12 @@ async def create_prices(
     return await once(request, context, caller, work)
 
 
-@router.get("", response_model=PriceLists, summary="List price lists")
+@router.get(
+    "",
+    response_model=PriceLists,
+    summary="List price lists",
+    responses=problem_responses(),
+)
 async def list_prices(caller: Reader, context: Here) -> Response:
     """All, with a key of the account at the top; else the one by which the account is charged."""
     async with context.database.read() as connection:

@@ -1,16 +1,14 @@
-"""What messages cost their account: the price step of acceptance, and holding it of the balance."""
+"""What messages cost their account, and what is to be held of its balance for them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from onesixty.messages.types import Message, Refusal
-from onesixty.records.billing import holds
-from onesixty.records.billing.book import ACCEPTED, CHARGES, Billing, CapRecord, Hold, Payer, units
+from onesixty.records.billing.book import ACCEPTED, CHARGES, CapRecord, Hold, Payer, units
 from onesixty.records.snapshot import Snapshot
-from onesixty.storage.database import Connection
 
 FIRST_LOOK: Final = timedelta(seconds=2)  # by then most messages were handed over
 
@@ -85,22 +83,3 @@ def _upwards(book: Snapshot, account_id: int) -> list[int]:
         line.append(at)
         at = book.accounts[at].parent_id
     return line
-
-
-def is_billed(billing: Billing, messages: Iterable[Message]) -> bool:
-    """Whether something has to be held for any of these; one look where nobody pays."""
-    return bool(billing.payers) and any(message.hold for message in messages)
-
-
-async def hold(tx: Connection, messages: Sequence[Message], now: datetime) -> dict[UUID, Refusal]:
-    """Hold the prices of messages that are about to be stored; those refused must not be.
-
-    Returns the refused ones by their ids.
-    """
-    wanted = [message.hold for message in messages if message.hold]
-    answers = await holds.reserve(tx, wanted, now)
-    return {
-        one.message_id: Refusal(denied.code, denied.detail)
-        for one, denied in zip(wanted, answers, strict=True)
-        if denied
-    }
