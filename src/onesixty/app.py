@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import structlog
 
@@ -28,6 +28,9 @@ from onesixty.features.billing.settling import HoldSettler
 from onesixty.features.channel_templates import TemplateSync
 from onesixty.features.channel_templates.sync import IDLE_SECONDS as TEMPLATES_IDLE_SECONDS
 from onesixty.features.esme_delivery.deliver import EsmeDeliverer
+from onesixty.features.lookups.asking import IDLE_SECONDS as LOOKUPS_IDLE_SECONDS
+from onesixty.features.lookups.asking import Lookups
+from onesixty.features.lookups.networks import Networks
 from onesixty.features.webhooks.deliver import Deliverer, DeliverOptions
 from onesixty.kit.chance import chance
 from onesixty.kit.clock import Clock
@@ -46,13 +49,13 @@ from onesixty.messages.doubt.reconcile import Reconciler
 from onesixty.messages.doubt.sweep import Sweeper
 from onesixty.messages.doubt.verdict import Policy
 from onesixty.messages.handover import Handover
-from onesixty.messages.inbound import InboundReceiver
 from onesixty.messages.lanes import DRAIN_SECONDS, LaneKeeper
 from onesixty.messages.leases import LeaseBook
 from onesixty.messages.quality import Options as QualityOptions
 from onesixty.messages.quality import QualityKeeper
 from onesixty.messages.quality.keeper import IDLE_SECONDS as QUALITY_IDLE_SECONDS
 from onesixty.messages.receive import Receiver
+from onesixty.messages.receive.inbound import InboundReceiver
 from onesixty.messages.receive.intake import Intake
 from onesixty.messages.settle import Settler
 from onesixty.messages.types import Category
@@ -70,6 +73,7 @@ from onesixty.smpp.trace.capture import Wiretap
 from onesixty.storage import partitions
 from onesixty.storage.database import OUTAGES, Database
 
+T = TypeVar("T")
 _log = structlog.get_logger()
 # Roles whose processes have the doors of HTTP, the lanes, the webhooks.
 ANSWERING: Final = ("all", "api")
@@ -99,6 +103,7 @@ class App:
     door: Door
     loops: list[Loop]
     lanes: LaneKeeper
+    lookups: Lookups
     housekeeping: "Housekeeping"
     new_key: str | None = None  # the first API key, when this start made one
     role: str = "all"
@@ -112,6 +117,7 @@ class App:
             self.deliverer.start()
         if self.role in ANSWERING:
             self.esme_deliverer.start()
+        await self.lookups.networks.prepare()
         await self.lanes.run_once()
         for loop in self.loops:
             loop.start()
@@ -149,6 +155,7 @@ class App:
             await gatherer.stop()
         for loop in self.loops:
             await loop.stop()
+        await self.lookups.close()
         await self.deliverer.stop(min(5.0, max(0.1, until - clock())))
         await self.esme_deliverer.stop(min(5.0, max(0.1, until - clock())))
         self.bell.ring(bell.NODES)
@@ -178,7 +185,6 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     node = await Node.register(database.url, _name(), dispatches=role in DISPATCHING)
     await keeper.join(node)
     ring = Bell(database.url, clock)
-
     book = LeaseBook()
     dispatcher = Dispatcher(database, clock, book, node.number)
     settler = Settler(database, clock, luck, book)
@@ -187,13 +193,13 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     reconciler = Reconciler(database, clock, node.number, book)
     sweeper = Sweeper(database, clock, _policy(settings))
     fallbacks = Fallbacks(database, clock)
-    options = DeliverOptions(allow_private=settings.allow_private_urls)
-    deliverer = Deliverer(database, keeper, sealer, clock, luck, options)
+    deliverer = Deliverer(database, keeper, sealer, clock, luck, _deliver_options(settings))
     esme_deliverer = EsmeDeliverer(database, keeper, clock, luck)
     wake_webhooks = deliverer.wake if role in NOTIFYING else partial(ring.ring, bell.WEBHOOKS)
     wake_outbox = _waker(keeper, node, ring, wake_webhooks, esme_deliverer)
     handover = Handover(dispatcher, book, node.number, _sandbox(keeper), wake_outbox)
     acceptor = Acceptor(database, keeper, sealer, clock, luck, handover)
+    lookups = _lookups(database, clock, keeper, sealer, acceptor)
     quality = QualityKeeper(database, clock, keeper, QualityOptions(), judges=role in DISPATCHING)
     configs = CarrierConfigs(sealer, clock, luck, settings.public_url)
     lanes = LaneKeeper(keeper, configs, dispatcher, node)
@@ -216,18 +222,31 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
         reread_receipts=receiver.reread,
         ask_processes=questions.ask,
         quality=quality,
+        lookups=lookups,
     )
     app = App(
         database, keeper, node, ring, acceptor, dispatcher, settler, receiver, inbound, reconciler,
         sweeper, fallbacks, deliverer, esme_deliverer, _server(context, receiver, inbound, role),
-        door, [], lanes, housekeeping, new_key, role, settings.stop_seconds,
+        door, [], lanes, lookups, housekeeping, new_key, role, settings.stop_seconds,
     )  # fmt: skip
     _connect(app, wake_outbox)
     _connect_to_others(app)
     app.loops = [
-        *_loops(app, clock, settings, configs), questions.loop, _inform_router(app, quality),
+        *_loops(app, clock, settings, configs), questions.loop, *_inform_router(app, quality),
     ]  # fmt: skip
     return app
+
+
+def _lookups(
+    database: Database, clock: Clock, keeper: SnapshotKeeper, sealer: Sealer, acceptor: Acceptor
+) -> Lookups:
+    networks = Networks(database, clock, keeper)
+    acceptor.router.facts.network = networks.of
+    return Lookups(database, clock, keeper, sealer, networks)
+
+
+def _deliver_options(settings: Settings) -> DeliverOptions:
+    return DeliverOptions(allow_private=settings.allow_private_urls)
 
 
 def _parts_wait(settings: Settings) -> timedelta:
@@ -238,14 +257,29 @@ def _name() -> str:
     return f"{socket.gethostname()} {os.getpid()}"
 
 
-def _inform_router(app: App, quality: QualityKeeper) -> Loop:
+def _inform_router(app: App, quality: QualityKeeper) -> list[Loop]:
     """What the rooms have written is counted; the router is told what is judged, and costs."""
-    app.settler.counted, app.receiver.counted = quality.counter.outcomes, quality.counter.receipts
-    quality.wake_webhooks = app.settler.wake_webhooks
+    lookups, clock = app.lookups, quality.clock
+    app.settler.counted = _both(quality.counter.outcomes, lookups.outcomes)
+    app.receiver.counted = _both(quality.counter.receipts, lookups.receipts)
+    quality.wake_webhooks = lookups.wake_webhooks = app.settler.wake_webhooks
     facts, keeper = app.acceptor.router.facts, app.keeper
-    facts.cost = Costs(lambda: keeper.book.billing, quality.clock.now).of
+    facts.cost = Costs(lambda: keeper.book.billing, clock.now).of
     facts.quality, facts.version = quality.of, lambda: quality.version
-    return Loop("quality", quality.run_once, quality.clock, idle_seconds=QUALITY_IDLE_SECONDS)
+    keeper.on_change(lookups.networks.follow)
+    return [
+        Loop("quality", quality.run_once, clock, idle_seconds=QUALITY_IDLE_SECONDS),
+        Loop("networks", lookups.networks.run_once, clock, idle_seconds=LOOKUPS_IDLE_SECONDS),
+        Loop("lookups", lookups.run_once, clock, idle_seconds=LOOKUPS_IDLE_SECONDS),
+    ]
+
+
+def _both(first: Callable[[T], None], second: Callable[[T], None]) -> Callable[[T], None]:
+    def called(told: T) -> None:
+        first(told)
+        second(told)
+
+    return called
 
 
 def _server(context: Context, receiver: Receiver, inbound: InboundReceiver, role: str) -> Server:

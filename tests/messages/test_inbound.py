@@ -8,8 +8,9 @@ import pytest
 from on_file import OnFile
 from onesixty.carriers.content import Content, Media
 from onesixty.carriers.contract import Inbound
-from onesixty.messages import inbound, render
-from onesixty.messages.inbound import IDS_KEPT, INBOX_MOST, PARTS_WAIT, REPEATS
+from onesixty.messages import render
+from onesixty.messages.receive import inbound
+from onesixty.messages.receive.inbound import IDS_KEPT, INBOX_MOST, PARTS_WAIT, REPEATS
 from onesixty.messages.types import Encoding as Shown
 from onesixty.sms.alphabet import Encoding
 from onesixty.sms.reassembly import GAP, Fragment

@@ -17,9 +17,9 @@ from onesixty.messages.doubt.reconcile import Reconciler
 from onesixty.messages.doubt.sweep import Sweeper
 from onesixty.messages.doubt.verdict import Policy
 from onesixty.messages.handover import Handover
-from onesixty.messages.inbound import InboundReceiver
 from onesixty.messages.leases import LeaseBook
 from onesixty.messages.receive import Receiver
+from onesixty.messages.receive.inbound import InboundReceiver
 from onesixty.messages.render import STATUS_NAMES
 from onesixty.messages.settle import Settler
 from onesixty.messages.types import Caller, Message, SendRequest

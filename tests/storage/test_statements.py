@@ -14,7 +14,6 @@ from onesixty.features.webhooks import feed, outbox
 from onesixty.kit import ids
 from onesixty.kit.clock import SystemClock
 from onesixty.messages import (
-    inbound,
     leases,
     receive,
     settle,
@@ -22,6 +21,7 @@ from onesixty.messages import (
 )
 from onesixty.messages.dispatch import backlog, claim, ends, failover, fallback
 from onesixty.messages.doubt import reconcile, sweep
+from onesixty.messages.receive import inbound
 from onesixty.records.billing import holds, usage
 from onesixty.records.routes import explanations, replay
 from onesixty.storage import partitions

@@ -8,7 +8,7 @@ import orjson
 
 from messages.walk import NUMBER, Walk
 from onesixty.carriers.contract import Inbound
-from onesixty.messages.inbound import PARTS_WAIT
+from onesixty.messages.receive.inbound import PARTS_WAIT
 from onesixty.sms import udh
 from onesixty.sms.alphabet import Encoding
 from onesixty.sms.form import Form
