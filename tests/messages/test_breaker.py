@@ -40,6 +40,32 @@ def test_half_of_many_open_it() -> None:
     assert tries == FAILED_MOST * 2 == WINDOW
 
 
+def test_a_bad_sender_does_not_close_the_way_for_others() -> None:
+    """Refusals of settings open it when nothing else is heard, never while others are accepted."""
+    breaker = Breaker()
+    for _ in range(1000):
+        for _ in range(RUN - 1):
+            breaker.bad(0.0, by_settings=True)
+        breaker.good()
+    assert not breaker.is_open
+    refused = [breaker.bad(0.0, by_settings=True) for _ in range(RUN)]
+    assert refused == [False] * (RUN - 1) + [True]
+
+
+def test_faults_count_among_refusals() -> None:
+    """Half of many is counted without refusals of settings, however they are mixed."""
+    breaker = Breaker()
+    for _ in range(WINDOW):
+        breaker.bad(0.0, by_settings=True)
+        breaker.bad(0.0)
+        breaker.good()
+    assert not breaker.is_open  # one in three
+    breaker = Breaker()
+    for n in range(WINDOW):
+        breaker.bad(0.0, by_settings=n % 10 == 0) if n % 3 else breaker.good()
+    assert breaker.is_open
+
+
 def test_some_failures_are_normal() -> None:
     """One failure in three never opens it."""
     breaker = Breaker()

@@ -1,8 +1,10 @@
 """The breaker of a lane: a carrier that fails or keeps silent is given nothing for a while. Pure.
 
 Only faults of the carrier count, never those of a recipient or a text. It opens when the last ten
-submissions all failed, or half of the last fifty. After a cool-down the carrier is asked for a sign
-of life that costs no message, and is given messages again when it gives one.
+submissions all failed, or half of the last fifty. A refused account fails everything, a refused
+sender only what it sends: refusals of our settings count towards ten in a row alone. After a
+cool-down the carrier is asked for a sign of life that costs no message, and is given messages again
+when it gives one.
 """
 
 from typing import Any, Final
@@ -22,21 +24,28 @@ class Breaker:
         self.is_open = False
         self.probe_at = 0.0  # when the carrier is to be asked, while it is open
         self._last = 0  # one bit for each submission, the newest lowest: 1 failed
+        self._faults = 0  # the same without refusals of our settings
         self._cool = COOL_FIRST_SECONDS
         self._changed_at: float | None = None
 
     def good(self) -> None:
         """The carrier did its part."""
         self._last = (self._last << 1) & _WINDOW
-        if not self._last:  # it works: what it lost with its next connection is a new story
-            self._cool = COOL_FIRST_SECONDS
+        if self._last:
+            self._faults = (self._faults << 1) & _WINDOW
+        else:  # it works: what it lost with its next connection is a new story
+            self._faults, self._cool = 0, COOL_FIRST_SECONDS
 
-    def bad(self, now: float) -> bool:
-        """The carrier failed, or never answered; True when this opens the breaker."""
+    def bad(self, now: float, *, by_settings: bool = False) -> bool:
+        """The carrier failed, never answered, or refused our settings there.
+
+        True when this opens the breaker.
+        """
         if self.is_open:
             return False
-        self._last = last = (self._last << 1 | 1) & _WINDOW
-        if last & _RUN != _RUN and last.bit_count() < FAILED_MOST:
+        self._last = (self._last << 1 | 1) & _WINDOW
+        self._faults = (self._faults << 1 | (not by_settings)) & _WINDOW
+        if self._last & _RUN != _RUN and self._faults.bit_count() < FAILED_MOST:
             return False
         if self._changed_at is None or now - self._changed_at >= STEADY_SECONDS:
             self._cool = COOL_FIRST_SECONDS
@@ -49,7 +58,8 @@ class Breaker:
         if not alive:
             self._wait(now)
             return
-        self.is_open, self._last, self._changed_at = False, _TRIAL, now
+        self.is_open, self._changed_at = False, now
+        self._last = self._faults = _TRIAL
 
     def describe(self, now: float) -> dict[str, Any]:
         """For display."""

@@ -329,7 +329,8 @@ class Lane:
         lost = outcome.lost or not self.carrier.is_up()
         if outcome.late or lost or not outcome.counts_as_attempt:
             return
-        if self.breaker.bad(self._d.clock.monotonic()):
+        by_settings = outcome.error_class == ErrorClass.CONFIG
+        if self.breaker.bad(self._d.clock.monotonic(), by_settings=by_settings):
             why = outcome.detail or outcome.error_code
             _log.warning("breaker.opened", carrier=self.carrier_id, last=why)
             self._mind_news()
