@@ -11,7 +11,7 @@ from onesixty.kit import ids
 from onesixty.kit.chance import Chance
 from onesixty.kit.clock import ManualClock
 from onesixty.messages.dispatch.lane import THROTTLED_MOST
-from onesixty.messages.retries import RETRY_FIRST_SECONDS, RETRY_MOST_SECONDS, decide
+from onesixty.messages.settle.retries import RETRY_FIRST_SECONDS, RETRY_MOST_SECONDS, decide
 from onesixty.messages.states import Cause
 from onesixty.messages.types import Message
 

@@ -14,7 +14,7 @@ from onesixty.kit.clock import Clock
 from onesixty.kit.loops import Gatherer
 from onesixty.messages import store
 from onesixty.messages.leases import LeaseBook
-from onesixty.messages.retries import Decision, decide
+from onesixty.messages.settle.retries import Decision, decide
 from onesixty.messages.states import FINAL, UNTOLD, Cause, Status, sql_next, sql_set
 from onesixty.storage.database import Connection, Database, Rows, columns
 
