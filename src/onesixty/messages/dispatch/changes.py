@@ -96,7 +96,8 @@ async def replace(
 ) -> bool | Refusal:
     """Give a waiting message another text; False when it waits no longer.
 
-    A message that waits for its turn, not for its time, can get no other time.
+    A message that waits for its turn, not for its time, can get no other time. One that has a price
+    cannot become longer: the price is held.
     """
     if new.send_at is not None and row["status"] != Status.SCHEDULED:
         return False
@@ -107,6 +108,8 @@ async def replace(
     refusal = screen.compose(message, new.request)
     if refusal is not None:
         return refusal
+    if row["price_micros"] is not None and message.segments > row["segments"]:
+        return False
     done = await tx.fetchval(
         _REPLACE,
         account.id,
