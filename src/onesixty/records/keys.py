@@ -13,6 +13,9 @@ from onesixty.storage.database import Connection, Rows
 SCOPES: Final[dict[str, str]] = {
     "messages:write": "Send, schedule and cancel messages.",
     "messages:read": "Read messages, timelines and events; look numbers up.",
+    "numbers:write": "With a key of the account at the top: load the number plan, set sources.",
+    "numbers:read": "With a key of the account at the top: see the number plan and sources.",
+    "numbers:lookup": "With a key of the account at the top: ask sources, which may cost money.",
     "esmes:write": "Add, change and remove customers who bind over SMPP.",
     "esmes:read": "See customers who bind over SMPP, and their sessions.",
     "carriers:write": "Add, change, pause and remove carriers.",

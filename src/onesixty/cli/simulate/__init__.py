@@ -2,7 +2,7 @@
 
 import typer
 
-from onesixty.cli.simulate import http, smsc
+from onesixty.cli.simulate import http, lookups, smsc
 from onesixty.cli.terminal import out
 from onesixty.simulator.fault_words import FaultOption, listing
 from onesixty.simulator.faults import Faults
@@ -16,6 +16,7 @@ app = typer.Typer(
 )
 app.add_typer(smsc.app)
 app.add_typer(http.app)
+app.add_typer(lookups.app)
 
 
 @app.callback()

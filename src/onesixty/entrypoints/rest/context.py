@@ -7,6 +7,7 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 
+from onesixty.features.lookups.asking import Lookups
 from onesixty.kit.clock import Clock
 from onesixty.kit.problems import Problem
 from onesixty.kit.secrets import Sealer, key_hash
@@ -55,6 +56,7 @@ class Context:
     reread_receipts: Callable[[int, UUID, Reader, int], Awaitable[Reread]] = nothing_kept
     ask_processes: Callable[[dict[str, Any]], Awaitable[Answers]] = nobody  # for traces
     quality: QualityKeeper | None = None  # of carriers; None: without the rooms of the walk
+    lookups: Lookups | None = None  # None: as without quality
 
     @property
     def router(self) -> Router:

@@ -46,6 +46,11 @@ class Rows:
     def __init__(self) -> None:
         self._by_network: dict[tuple[int, str], _Prefixes] = {}  # by channel and network
 
+    @property
+    def by_network(self) -> bool:
+        """Whether a row is for one network only."""
+        return any(network for _, network in self._by_network)
+
     def add(
         self, key: tuple[int, str, str], since: datetime, until: datetime | None, micros: int
     ) -> None:

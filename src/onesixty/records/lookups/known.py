@@ -18,7 +18,7 @@ INSERT INTO number_networks AS n (number, source, at, expires_at, asked_until)
 SELECT wanted.number, $2, $3, $3, $4 FROM unnest($1::text[]) AS wanted(number)
 ORDER BY wanted.number
 ON CONFLICT (number) DO UPDATE SET asked_until = excluded.asked_until
-WHERE (n.expires_at <= $3 OR n.source = 'receipts' OR $5)
+WHERE (n.expires_at <= $3 OR $5)
     AND (n.asked_until IS NULL OR n.asked_until <= $3)
 RETURNING n.number
 """
