@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from features.billing.priced import Priced
-from onesixty.smpp.pdus import Command, Pdu
+from onesixty.smpp.pdus import Command, FieldValue, Pdu
 from onesixty.smpp.statuses import Status
 
 from .customer import Office, submit_sm
@@ -26,7 +26,7 @@ async def test_what_money_does_not_cover(desk: Office) -> None:
     answers = [await client.ask(submit_sm(b"now")) for _ in range(10)]
     assert [answer.status for answer in answers] == [0] * 9 + [Status.RSUBMITFAIL]
     for text, status in ((b"x" * 161, Status.RREPLACEFAIL), (b"sooner", Status.ROK)):
-        fields = {
+        fields: dict[str, FieldValue] = {
             "message_id": name, "source_addr_ton": 5, "source_addr_npi": 0, "source_addr": "Shop",
             "schedule_delivery_time": "", "validity_period": "", "registered_delivery": 0,
             "sm_default_msg_id": 0, "short_message": text,

@@ -56,6 +56,17 @@ _OF_MESSAGE: Final = """
 SELECT kind, micros FROM transfers WHERE account_id = $1 AND id = $2
 """
 
+_STATEMENT: Final = f"""
+SELECT id, max(at) AS at, max(note) AS note,
+    {
+    ", ".join(
+        f"sum(micros) FILTER (WHERE kind = {kind})::bigint AS {kind.name.lower()}" for kind in Kind
+    )
+}
+FROM transfers WHERE account_id = $1 AND ($2::uuid IS NULL OR id < $2)
+GROUP BY id ORDER BY id DESC LIMIT $3
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -85,6 +96,17 @@ async def show(connection: Connection, account_id: int) -> Any:
 async def listing(connection: Connection) -> Rows:
     """Accounts that pay or paid, with name, mode (NULL: no more), currency and their books."""
     rows: Rows = await connection.fetch(_LIST)
+    return rows
+
+
+async def statement(
+    connection: Connection, account_id: int, before: UUID | None, limit: int
+) -> Rows:
+    """What moved the money of an account, newest first: a row for each message, top-up, refund.
+
+    hold, charge, release, refund, topup are micros or NULL.
+    """
+    rows: Rows = await connection.fetch(_STATEMENT, account_id, before, limit)
     return rows
 
 

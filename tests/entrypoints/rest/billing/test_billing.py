@@ -77,6 +77,12 @@ async def test_a_message_from_price_to_margin(sending: Door, me: str, walk: Any)
     given = (await sending.ask("POST", f"{me}/refunds", refund)).body
     assert (given["amount"], given["balance"]["available"]["amount"]) == (price, "1.0")
     assert (await sending.ask("POST", f"{me}/refunds", refund)).status == 409
+    page = (await sending.ask("GET", f"{me}/transfers?limit=1")).body
+    (moved,) = page["data"]
+    assert (moved["message"], moved["note"]) == (sent["id"], "goodwill")
+    assert [moved[name] for name in ("held", "charged", "refunded")] == [price] * 3
+    (first,) = (await sending.ask("GET", f"{me}/transfers?after={page['next']}")).body["data"]
+    assert (first["topped_up"]["amount"], first["note"]) == ("1.0", "first")
     text = (await sending.ask("GET", "/v1/usage?by=country&format=csv")).body
     assert text.splitlines()[1].startswith(",,GB,,,1,1,1,0.0,EUR,0.05,USD")
     async with walk.database.write() as tx:

@@ -1,11 +1,12 @@
 """`/v1/balance`, and the money of accounts below: terms, top-ups, refunds."""
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from onesixty.entrypoints.rest.answers import IDEMPOTENT, JsonRoute, json, once
+from onesixty.entrypoints.rest.answers import IDEMPOTENT, JsonRoute, Listing, json, once
 from onesixty.entrypoints.rest.billing.money import (
     Amount,
     Currency,
@@ -21,8 +22,9 @@ from onesixty.entrypoints.rest.billing.money import (
 )
 from onesixty.entrypoints.rest.context import Context
 from onesixty.entrypoints.rest.problem_pages import problem_responses
-from onesixty.kit import ids, money
+from onesixty.kit import ids, money, paging
 from onesixty.kit.problems import FieldError, Problem
+from onesixty.messages.render import timestamp
 from onesixty.records.billing import ledger, usage
 from onesixty.records.billing.books import Kind
 from onesixty.records.billing.ledger import Payment, Terms
@@ -99,6 +101,27 @@ class Transfer(BaseModel):
     balance: Balance
 
 
+class Moved(BaseModel):
+    """What a message, a top-up or a refund did to a balance."""
+
+    id: str = Field(examples=["trf_01k0000000e008000000000000"])
+    message: str | None = Field(description="null for what was done by hand")
+    held: Money | None
+    charged: Money | None
+    released: Money | None
+    refunded: Money | None
+    topped_up: Money | None
+    note: str | None
+    at: datetime = Field(description="Of the last of these")
+
+
+class Statement(BaseModel):
+    """A page of a statement, newest first."""
+
+    data: list[Moved]
+    next: str | None = Field(description="Give it as `after` to read on; null at the end")
+
+
 @router.get(
     "/balance",
     response_model=Balance,
@@ -123,6 +146,25 @@ async def show_balance(account: str, caller: Reader, context: Here) -> Response:
     async with context.database.read() as connection:
         row = await ledger.show(connection, await account_of(connection, caller, account))
     return json(_balance(row, context.keeper.book))
+
+
+@router.get(
+    "/accounts/{account}/transfers",
+    response_model=Statement,
+    summary="Show what moved a balance",
+    responses=problem_responses("not_found", "invalid_request"),
+)
+async def list_transfers(
+    account: str, query: Annotated[Listing, Query()], caller: Reader, context: Here
+) -> Response:
+    """Messages, top-ups and refunds, newest first, each with what became of its money."""
+    before = paging.after(query.after)
+    async with context.database.read() as connection:
+        number = await account_of(connection, caller, account)
+        rows = await ledger.statement(connection, number, before, query.limit + 1)
+    currency = context.keeper.book.accounts[number].currency
+    shown = [_moved(row, currency) for row in rows]
+    return json(paging.page(shown, [row["id"] for row in rows], query.limit))
 
 
 @router.put(
@@ -234,6 +276,24 @@ async def _pay(
         "message": message,
         "note": payment.note,
         "balance": _balance(row, context.keeper.book),
+    }
+
+
+def _moved(row: Any, currency: str) -> dict[str, Any]:
+    def shown(micros: int | None) -> dict[str, str] | None:
+        return None if micros is None else money.shown(micros, currency)
+
+    of_message = row["hold"] is not None
+    return {
+        "id": ids.to_text("trf", row["id"]),
+        "message": ids.to_text("msg", row["id"]) if of_message else None,
+        "held": shown(row["hold"]),
+        "charged": shown(row["charge"]),
+        "released": shown(row["release"]),
+        "refunded": shown(row["refund"]),
+        "topped_up": shown(row["topup"]),
+        "note": row["note"],
+        "at": timestamp(row["at"]),
     }
 
 
