@@ -20,7 +20,8 @@ from onesixty.kit import ids
 from onesixty.kit.chance import chance
 from onesixty.kit.secrets import Sealer
 from onesixty.messages.states import Status
-from onesixty.messages.types import Message, Refusal, SendRequest
+from onesixty.messages.types import Channel, Message, Refusal, SendRequest
+from onesixty.messages.types import Step as Channels
 from onesixty.records import events, idempotency, webhooks
 from onesixty.storage.database import Database
 
@@ -30,6 +31,8 @@ from .trap import JumpingClock, Trap
 ROUNDS_MOST = 30
 ROUND_SECONDS = 6.0  # what an unclear commit left behind is looked for after five
 RESEND_SECONDS = 60.0  # the policy for a transactional message
+REFUSED = "refuse this"
+PLAN = (Channels(Channel.SMS, 2 * ROUND_SECONDS, REFUSED), Channels(Channel.SMS))
 TRIES_MOST = 10
 CONNECTIONS = 2  # of each process: to open more takes longer than what it does with them
 
@@ -69,7 +72,10 @@ Step = Callable[[Process], Awaitable[object]]
 
 @dataclass(slots=True)
 class Journey:
-    """A client who asks again until it is answered, the processes, the carrier and its receipts."""
+    """A client who asks again until it is answered, the processes, the carrier and its receipts.
+
+    The carrier refuses the first step of each plan.
+    """
 
     url: str
     clock: JumpingClock
@@ -97,7 +103,7 @@ class Journey:
             self._carrier.defer(one)
             self._deferred.append(one)
         await self.clock.advance(self.jump)
-        await self._send(f"{number}5")
+        await self._send(f"{number}5", steps=PLAN)
         await self._round()
         await self.clock.advance(max(0.0, -self.jump))  # what waits does until it is as late again
         for _ in range(ROUNDS_MOST):
@@ -119,8 +125,10 @@ class Journey:
         rows = await self.looking.fetch("SELECT id FROM events")
         assert {ids.to_text("evt", row["id"]) for row in rows} <= told
 
-    async def _send(self, *names: str) -> None:
-        requests = [SendRequest(f"+4477009{int(name):05d}", f"number {name}") for name in names]
+    async def _send(self, *names: str, steps: tuple[Channels, ...] = ()) -> None:
+        requests = [
+            SendRequest(f"+4477009{int(name):05d}", f"number {name}", steps=steps) for name in names
+        ]
         key = " ".join(names)
 
         async def send(process: Process) -> None:
@@ -143,8 +151,14 @@ class Journey:
     async def _round(self) -> None:
         """Every loop once, and a carrier that takes and delivers all that it is given."""
         await self._does(lambda process: process.walk.claim())
-        self._carrier.accept(*self._carrier.unanswered())
+        for one in self._carrier.unanswered():
+            if one.body == REFUSED:
+                self._carrier.refuse(one)
+                self._deferred.append(one)
+            else:
+                self._carrier.accept(one)
         await self._does(lambda process: process.walk.settled())
+        await self._does(lambda process: process.walk.fallbacks.run_once())
         self._bring_receipts()
         await self._does(lambda process: process.walk.received())
         await self._does(lambda process: process.walk.reconciler.run_once())

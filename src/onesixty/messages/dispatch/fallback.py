@@ -148,7 +148,7 @@ async def _decide(tx: Connection, due: Sequence[Any], now: datetime) -> _Work:
     rows = await tx.fetch(LOOK, *named)
     claimed = {row["message_id"] for row in await tx.fetch(CLAIMED, *named, places)}
     silent = await _silent(tx, {row["carrier_id"] for row in rows if row["status"] == Status.SENT})
-    work = _Work()
+    work = _Work(drop=sorted(set(named[1]) - {row["id"] for row in rows}))  # removed since
     for row in rows:
         identifier, status = row["id"], row["status"]
         if status in FINAL or not row["steps"]:
