@@ -153,11 +153,11 @@ async def test_rollback(door: Door) -> None:
     assert (route.name, route.position) == ("all", 100)
     listed = (await door.ask("GET", f"{ROUTES}/revisions?limit=1")).body["data"]
     assert listed[0]["note"] == "back to 1: oops"
-    await door.ask("POST", f"{ROUTES}/revisions/3/rollback")
+    await door.ask("POST", f"{ROUTES}/revisions/3/rollback", {})
     assert len(door.context.keeper.book.routes[door.account_id]) == 2
-    await door.ask("POST", f"{ROUTES}/revisions/0/rollback")
+    await door.ask("POST", f"{ROUTES}/revisions/0/rollback", {})
     assert door.context.keeper.book.routes == {}
-    assert (await door.ask("POST", f"{ROUTES}/revisions/99/rollback")).status == 404
+    assert (await door.ask("POST", f"{ROUTES}/revisions/99/rollback", {})).status == 404
 
 
 async def test_a_rollback_to_a_carrier_that_is_gone(door: Door) -> None:
@@ -166,7 +166,7 @@ async def test_a_rollback_to_a_carrier_that_is_gone(door: Door) -> None:
     await door.ask("POST", ROUTES, over("all", "a"))
     await door.ask("PATCH", f"{ROUTES}/all", {"carriers": [{"carrier": "b"}]})
     await door.ask("DELETE", "/v1/carriers/a")
-    refused = await door.ask("POST", f"{ROUTES}/revisions/1/rollback")
+    refused = await door.ask("POST", f"{ROUTES}/revisions/1/rollback", {})
     assert refused.status == 422
     assert "there is no carrier a" in refused.body["detail"]
     assert (await exported(door))["routes"][0]["groups"][0]["carriers"][0]["carrier"] == "b"
@@ -206,5 +206,5 @@ async def test_others_see_none_of_it(door: Door) -> None:
     assert (await door.ask("GET", f"{ROUTES}/export", key=few)).status == 200
     refused = await door.ask("PUT", f"{ROUTES}/import", {"routes": []}, key=few)
     assert refused.status == 403
-    refused = await door.ask("POST", f"{ROUTES}/revisions/0/rollback", key=few)
+    refused = await door.ask("POST", f"{ROUTES}/revisions/0/rollback", {}, key=few)
     assert refused.status == 403

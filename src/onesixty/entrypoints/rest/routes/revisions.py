@@ -186,11 +186,8 @@ async def compare_revisions(
     summary="Go back to a revision of routes",
     responses=problem_responses("not_found", "invalid_request", "malformed_json", "conflict"),
 )
-async def roll_back(
-    number: Number, caller: Writer, context: Here, body: Rollback | None = None
-) -> Response:
+async def roll_back(number: Number, body: Rollback, caller: Writer, context: Here) -> Response:
     """Make the routes what they were; a new revision, so that it can be taken back too."""
-    body = body or Rollback()
     note = f"back to {number}" + (f": {body.note}" if body.note else "")
     query = Import(if_revision=body.if_revision, note=note)
 
