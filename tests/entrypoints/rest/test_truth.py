@@ -43,7 +43,7 @@ async def test_what_is_there(api: Api) -> None:
 
 async def test_what_is_not_there(api: Api) -> None:
     """Every read of something that is not there answers a documented problem, whole."""
-    nothing = {"name": "nothing", "code": "nothing", "number": "nothing"} | {
+    nothing = {"name": "nothing", "code": "nothing", "number": "nothing", "revision": "9"} | {
         name: made.partition("_")[0] + "_0" for name, made in api.there.items() if "_id" in name
     }
     problem = Draft202012Validator(api.schema({"$ref": "#/components/schemas/ProblemDocument"}))

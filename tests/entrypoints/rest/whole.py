@@ -25,7 +25,7 @@ _THERE = {
     "/v1/carriers/{name}": "sandbox",
     "/v1/routes/{name}": "all",
 }
-_THERE_BY_NAME = {"number": "+447700900123", "code": "not_found"}
+_THERE_BY_NAME = {"number": "+447700900123", "revision": "1", "code": "not_found"}
 _numbers = itertools.count()
 
 

@@ -30,14 +30,16 @@ Note = Annotated[str, typer.Option(metavar="TEXT", help="Why, for the list of re
 def export_routes(url: client.Url = client.URL, key: client.Key = None) -> None:
     """Print all routes as YAML, which `import` takes."""
 
-    async def work() -> tuple[Any, int]:
+    async def work() -> dict[str, Any]:
         async with client.connect(url, key) as api:
             newest = (await api.get(f"{PATH}/revisions", limit=1))["data"]
-            found = await api.get(f"{PATH}/export", format="json")
-        return found, newest[0]["number"] if newest else 0
+            number = newest[0]["number"] if newest else 0
+            found: dict[str, Any] = await api.get(f"{PATH}/revisions/{number}")
+        return found
 
-    found, number = run(work())
-    out.print(document.to_yaml(found, f"Routes at revision {number}"), end="")
+    found = run(work())
+    text = document.to_yaml(found["document"], f"Routes at revision {found['number']}")
+    out.print(text, end="")
 
 
 @app.command("import")

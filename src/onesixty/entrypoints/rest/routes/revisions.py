@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -119,12 +119,12 @@ class Import(BaseModel):
     note: Note = ""
 
 
-class Export(BaseModel):
-    """What to export."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    format: Literal["yaml", "json"] = "yaml"
+def _body() -> dict[str, Any]:
+    """The OpenAPI `requestBody` of a document, which is read here and not by FastAPI."""
+    schema = RouteDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema.pop("$defs")  # other operations have them
+    content = {kind: {"schema": schema} for kind in ("application/json", YAML)}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 @router.get(
@@ -146,26 +146,26 @@ async def list_revisions(
 
 
 @router.get(
-    "/revisions/{number}",
+    "/revisions/{revision}",
     response_model=WholeRevision,
     summary="Show a revision of routes",
     responses=problem_responses("not_found", "invalid_request"),
 )
-async def show_revision(number: Number, caller: Reader, context: Here) -> Response:
+async def show_revision(revision: Number, caller: Reader, context: Here) -> Response:
     """The routes as they were after that change."""
     async with context.database.read() as connection:
-        row = await revisions.find(connection, caller.account_id, number)
+        row = await revisions.find(connection, caller.account_id, revision)
     return json({**_shown(row), "document": row["document"]})
 
 
 @router.get(
-    "/revisions/{number}/diff",
+    "/revisions/{revision}/diff",
     response_model=Difference,
     summary="Compare two revisions of routes",
     responses=problem_responses("not_found", "invalid_request"),
 )
 async def compare_revisions(
-    number: Number,
+    revision: Number,
     caller: Reader,
     context: Here,
     to: Annotated[Number | None, Query(description="The newest if left out")] = None,
@@ -174,25 +174,25 @@ async def compare_revisions(
     async with context.database.read() as connection:
         if to is None:
             to = await revisions.newest(connection, caller.account_id)
-        old = await revisions.find(connection, caller.account_id, number)
+        old = await revisions.find(connection, caller.account_id, revision)
         new = await revisions.find(connection, caller.account_id, to)
     changes = document.diff(old["document"], new["document"])
-    return json({"number": number, "to": to, "changes": changes})
+    return json({"number": revision, "to": to, "changes": changes})
 
 
 @router.post(
-    "/revisions/{number}/rollback",
+    "/revisions/{revision}/rollback",
     response_model=Applied,
     summary="Go back to a revision of routes",
     responses=problem_responses("not_found", "invalid_request", "malformed_json", "conflict"),
 )
-async def roll_back(number: Number, body: Rollback, caller: Writer, context: Here) -> Response:
+async def roll_back(revision: Number, body: Rollback, caller: Writer, context: Here) -> Response:
     """Make the routes what they were; a new revision, so that it can be taken back too."""
-    note = f"back to {number}" + (f": {body.note}" if body.note else "")
+    note = f"back to {revision}" + (f": {body.note}" if body.note else "")
     query = Import(if_revision=body.if_revision, note=note)
 
     async def wanted(tx: Connection) -> Document:
-        found: Document = (await revisions.find(tx, caller.account_id, number))["document"]
+        found: Document = (await revisions.find(tx, caller.account_id, revision))["document"]
         return found
 
     return json(await _apply(context, caller, wanted, query))
@@ -205,21 +205,16 @@ async def roll_back(number: Number, body: Rollback, caller: Writer, context: Her
     responses={
         200: {
             "description": "A document that `PUT /v1/routes/import` takes",
-            "model": RouteDocument,
             "content": {YAML: {"schema": {"type": "string"}}},
         },
         **problem_responses("invalid_request"),
     },
 )
-async def export_routes(
-    query: Annotated[Export, Query()], caller: Reader, context: Here
-) -> Response:
-    """As YAML for people, or as JSON; carriers by their names."""
+async def export_routes(caller: Reader, context: Here) -> Response:
+    """As YAML, with carriers by their names."""
     async with context.database.read() as connection:
         number = await revisions.newest(connection, caller.account_id)
         found = await revisions.current(connection, caller.account_id)
-    if query.format == "json":
-        return json(found)
     text = document.to_yaml(found, f"Routes at revision {number}")
     return Response(text, media_type=YAML)
 
@@ -229,15 +224,7 @@ async def export_routes(
     response_model=Applied,
     summary="Import all routes",
     responses=problem_responses("invalid_request", "malformed_json", "conflict"),
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                kind: {"schema": {"$ref": "#/components/schemas/RouteDocument"}}
-                for kind in (YAML, "application/json")
-            },
-        }
-    },
+    openapi_extra=_body(),
 )
 async def import_routes(
     request: Request, query: Annotated[Import, Query()], caller: Writer, context: Here
