@@ -21,6 +21,7 @@ async def test_lookup(door: Door) -> None:
             "international": "+44 20 7946 0018",
         },
         "time_zones": ["Europe/London"],
+        "network": None,
     }
 
 

@@ -65,7 +65,9 @@ class PlanImport(BaseModel):
     changes: list[PlanChange] = Field(description=f"The first {SHOWN_MOST}")
 
 
-@router.get("", response_model=NumberPlan, summary="Show the own number plan")
+@router.get(
+    "", response_model=NumberPlan, summary="Show the own number plan", responses=problem_responses()
+)
 async def show_number_plan(caller: Reader, context: Here) -> Response:
     """How large it is; only with a key of the account at the top. Its rows are in the export."""
     only_operator(caller, context.keeper.book)
@@ -80,7 +82,11 @@ async def show_number_plan(caller: Reader, context: Here) -> Response:
     )
 
 
-@router.get("/export", summary="Export the own number plan", responses=CSV_ANSWER)
+@router.get(
+    "/export",
+    summary="Export the own number plan",
+    responses={**CSV_ANSWER, **problem_responses()},
+)
 async def export_number_plan(caller: Reader, context: Here) -> Response:
     """All its rows as CSV, as an import takes them."""
     only_operator(caller, context.keeper.book)

@@ -124,7 +124,9 @@ class Sources(BaseModel):
     data: list[Source]
 
 
-@router.get("", response_model=Sources, summary="List lookup sources")
+@router.get(
+    "", response_model=Sources, summary="List lookup sources", responses=problem_responses()
+)
 async def list_lookup_sources(caller: Reader, context: Here) -> Response:
     """Only with a key of the account at the top."""
     only_operator(caller, context.keeper.book)
