@@ -67,6 +67,21 @@ def test_customers_over_smpp_are_let_in(served: Served, data_dir: Path) -> None:
     assert onesixty("esmes", "remove", "acme01", *where).returncode == 1
 
 
+def test_the_own_number_plan_is_loaded(served: Served, data_dir: Path, tmp_path: Path) -> None:
+    """A file becomes the plan that look-ups go by, and comes out again as it is kept."""
+    where = ("--data-dir", str(data_dir))
+    file = tmp_path / "plan.csv"
+    file.write_text("prefix,mcc,mnc,name\n+44 7700,234,15,Vodafone\n")
+    done = onesixty("number-plan", "import", str(file), *where)
+    assert "1 added, 0 changed, 0 removed" in done.stdout, done.stderr
+    out = onesixty("number-plan", "export", *where).stdout
+    assert out == "prefix,mcc,mnc,name\n447700,234,15,Vodafone\n"
+    key = onesixty("keys", "create", "looker", *where).stdout.strip()
+    reach = {"ONESIXTY_URL": served.url, "ONESIXTY_KEY": key}
+    shown = (onesixty("lookup", "+447700900123", **reach).stdout for _ in range(TRIES_MOST))
+    assert any("234-15 Vodafone, own plan, +447700" in text for text in shown)
+
+
 def test_without_a_server_the_database_runs_for_the_command_only() -> None:
     """A command starts the embedded database where no server has, and stops it afterwards."""
     with data_folder() as data_dir:

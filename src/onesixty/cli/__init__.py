@@ -29,6 +29,8 @@ _COMMANDS: Final = {
     "keys": ("records.keys", "app"),
     "accounts": ("records.accounts", "app"),
     "esmes": ("records.esmes", "app"),
+    "lookup": ("records.numbers", "lookup_app"),
+    "number-plan": ("records.numbers", "plan_app"),
     "billing": ("records.billing", "app"),
     "migrate": ("migrate", "app"),
     "doctor": ("doctor", "app"),
