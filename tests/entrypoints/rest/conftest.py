@@ -158,6 +158,7 @@ async def sending(server: Server, walk: Walk) -> AsyncIterator[Door]:
 _WHOLE: dict[str, Any] = {}  # the document is the same for all tests, and slow to make
 
 
+@cache  # to make its routes takes longer than most tests; each puts its own context into it
 def _api() -> FastAPI:
     api = FastAPI(openapi_url=None)
     answers.install(api)

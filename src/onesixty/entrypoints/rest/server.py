@@ -55,7 +55,7 @@ def create_api(context: Context, *, only_health: bool = False) -> FastAPI:
     api.state.context = context
     answers.install(api)
     for part in (health,) if only_health else RESOURCES:
-        api.include_router(part.router)
+        api.router.routes += part.router.routes  # to include a router makes each of them anew
 
     def openapi() -> dict[str, Any]:
         if api.openapi_schema is None:
