@@ -310,7 +310,7 @@ def _request(
     shared: SharedFields, to: str, body: str, reference: str | None, beside: _Beside
 ) -> SendRequest:
     send_at: datetime | None = shared.send_at
-    return SendRequest(
+    request = SendRequest(
         to=to,
         body=body,
         sender=shared.sender,
@@ -324,11 +324,10 @@ def _request(
         metadata=shared.metadata,
         reference=reference,
         callback_url=shared.callback_url,
-        form=beside.form,
-        channel=beside.channel,
-        content=beside.content,
-        steps=beside.steps,
     )
+    if beside is not _NOTHING:
+        request.form, request.channel, request.content, request.steps = beside
+    return request
 
 
 def _beside(given: SharedFields, body: str | None, allow_private: bool) -> _Beside:
