@@ -39,6 +39,17 @@ FIELDS = [
     b'"\\ud800"',
     b'"\xed\xa0\x80"',
 ]
+FILES = [
+    *FIELDS,
+    b"\xff\xfe\0",
+    b"prefix,price\n\0,1\n1,\0\n",
+    b"prefix,price\r1,1\r\n2,2\n",
+    b"prefix,price\n" + b"1" * 200_000,
+    b'price,prefix\n"1',
+    b"prefix,network,channel,price,valid_from,valid_until\n1,,,999999999.999999,0001-01-01,9999-12-31",
+    b"- [",
+    b"a: &a [*a]",
+]
 # Members without an example that others are not looked at without.
 NEEDED: dict[str, dict[str, Any]] = {
     "/v1/keys": {"scopes": ["*"]},
@@ -84,9 +95,13 @@ def requests(api: Api) -> Iterator[Request]:
 
 def bodies(api: Api, path: str, operation: dict[str, Any]) -> Iterator[bytes]:
     """Bodies with one bad member in each, beside good ones where the document shows them."""
-    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    content = operation["requestBody"]["content"]
+    schema = content.get("application/json", {}).get("schema", {})
     if "$ref" in schema:
         schema = api.openapi["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    if "properties" not in schema:  # a file
+        yield from FILES
+        return
     good = NEEDED.get(path, {}) | {
         name: member["examples"][0]
         for name, member in schema["properties"].items()

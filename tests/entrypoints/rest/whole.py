@@ -13,7 +13,9 @@ import psycopg
 
 from onesixty import app as composition
 from onesixty.kit.clock import SystemClock
+from onesixty.kit.ids import uuid7
 from onesixty.kit.secrets import Sealer
+from onesixty.records.billing.usage import Line, count
 from onesixty.settings import Settings
 from simulator.esme import Esme
 from walk.platform import serving, until
@@ -24,6 +26,7 @@ _THERE = {
     "/v1/carriers/{name}/trace": "deaf",
     "/v1/carriers/{name}": "sandbox",
     "/v1/routes/{name}": "all",
+    "/v1/prices/{name}": "retail",
 }
 _THERE_BY_NAME = {"number": "+447700900123", "revision": "1", "code": "not_found"}
 _numbers = itertools.count()
@@ -111,10 +114,12 @@ async def _fill(api: Api) -> None:
         ("key_id", "/v1/keys", {"name": "another", "scopes": ["*"]}),
         ("account_id", "/v1/accounts", {"name": "below"}),
         ("limit_id", "/v1/limits", {"kind": "country", "value": "FR", "rate_per_second": 9}),
+        ("cap_id", "/v1/caps", {"amount": "9"}),
     ]
     await api.make("/v1/routes", {"name": "all", "carriers": [{"carrier": "sandbox"}]})
     for name, path, body in made:
         api.there[name] = (await api.make(path, body))["id"]
+    await _fill_money(api)
     nowhere = {"host": "127.0.0.1", "port": 1, "system_id": "x", "password": "x"}
     await api.make("/v1/carriers", {"name": "deaf", "kind": "smpp", "settings": nowhere})
     await api.make("/v1/esmes", {"system_id": "acme01", "password": "secret"})
@@ -129,3 +134,15 @@ async def _fill(api: Api) -> None:
         return bool(trace["data"])
 
     await until(has_failed)
+
+
+async def _fill_money(api: Api) -> None:
+    below = f"/v1/accounts/{api.there['account_id']}"
+    await api.ask("PUT", f"{below}/billing", {"mode": "prepaid"})
+    await api.make(f"{below}/topups", {"amount": "1"})
+    prices = {"name": "retail", "kind": "sell", "currency": "EUR", "account": below[13:]}
+    await api.make("/v1/prices", prices)
+    await api.ask("PUT", "/v1/currencies/USD", {"rate": "0.9"})
+    line = Line(uuid7(), 0, SystemClock().now().date(), 1, "GB", 1, 0, "EUR", messages=1, charged=2)
+    async with api.app.database.write() as tx:
+        await count(tx, [line])

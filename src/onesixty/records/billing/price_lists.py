@@ -56,8 +56,12 @@ def read(text: str, at: datetime) -> list[Row]:
 
     Raises Problem `invalid_request` that names the lines.
     """
-    lines = csv.reader(io.StringIO(text.removeprefix("\ufeff")))
-    head = [name.strip().lower() for name in next(lines, [])]
+    try:
+        read_lines = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
+    except csv.Error as error:
+        raise Problem("invalid_request", f"this is no CSV: {error}") from None
+    head, *lines = read_lines or [[]]
+    head = [name.strip().lower() for name in head]
     if "price" not in head or not {"prefix", "network"} & set(head):
         detail = f"the first line names the columns: {', '.join(COLUMNS)}; price is needed"
         raise Problem("invalid_request", detail)

@@ -15,8 +15,8 @@ from onesixty.entrypoints.rest.billing.money import (
     PositiveAmount,
     Reader,
     Writer,
-    account_id,
     account_of,
+    account_text,
     micros,
     only_operator,
 )
@@ -136,31 +136,31 @@ async def own_balance(caller: Reader, context: Here) -> Response:
 
 
 @router.get(
-    "/accounts/{account}/balance",
+    "/accounts/{account_id}/balance",
     response_model=Balance,
     summary="Show the balance of an account",
     responses=problem_responses("not_found"),
 )
-async def show_balance(account: str, caller: Reader, context: Here) -> Response:
+async def show_balance(account_id: str, caller: Reader, context: Here) -> Response:
     """Of the caller's account or one below it."""
     async with context.database.read() as connection:
-        row = await ledger.show(connection, await account_of(connection, caller, account))
+        row = await ledger.show(connection, await account_of(connection, caller, account_id))
     return json(_balance(row, context.keeper.book))
 
 
 @router.get(
-    "/accounts/{account}/transfers",
+    "/accounts/{account_id}/transfers",
     response_model=Statement,
     summary="Show what moved a balance",
     responses=problem_responses("not_found", "invalid_request"),
 )
 async def list_transfers(
-    account: str, query: Annotated[Listing, Query()], caller: Reader, context: Here
+    account_id: str, query: Annotated[Listing, Query()], caller: Reader, context: Here
 ) -> Response:
     """Messages, top-ups and refunds, newest first, each with what became of its money."""
     before = paging.after(query.after)
     async with context.database.read() as connection:
-        number = await account_of(connection, caller, account)
+        number = await account_of(connection, caller, account_id)
         rows = await ledger.statement(connection, number, before, query.limit + 1)
     currency = context.keeper.book.accounts[number].currency
     shown = [_moved(row, currency) for row in rows]
@@ -168,16 +168,18 @@ async def list_transfers(
 
 
 @router.put(
-    "/accounts/{account}/billing",
+    "/accounts/{account_id}/billing",
     response_model=Balance,
     summary="Say how an account pays",
     responses=problem_responses("not_found", "conflict", "invalid_request", "malformed_json"),
 )
-async def change_billing(account: str, body: TermsBody, caller: Writer, context: Here) -> Response:
+async def change_billing(
+    account_id: str, body: TermsBody, caller: Writer, context: Here
+) -> Response:
     """From the next message on; only with a key of the account at the top."""
     only_operator(caller, context.keeper.book)
     async with context.database.write() as tx:
-        number = await account_of(tx, caller, account)
+        number = await account_of(tx, caller, account_id)
         row = await ledger.show(tx, number)
         terms = Terms(
             None if body.mode == "none" else body.mode,
@@ -192,7 +194,7 @@ async def change_billing(account: str, body: TermsBody, caller: Writer, context:
 
 
 @router.post(
-    "/accounts/{account}/topups",
+    "/accounts/{account_id}/topups",
     status_code=201,
     response_model=Transfer,
     summary="Top an account up",
@@ -202,13 +204,13 @@ async def change_billing(account: str, body: TermsBody, caller: Writer, context:
     openapi_extra=IDEMPOTENT,
 )
 async def top_up(
-    request: Request, account: str, body: TopUp, caller: Writer, context: Here
+    request: Request, account_id: str, body: TopUp, caller: Writer, context: Here
 ) -> Response:
     """It counts at once. Give an Idempotency-Key, and repeat without fear."""
     only_operator(caller, context.keeper.book)
 
     async def work(tx: Connection) -> tuple[int, dict[str, Any]]:
-        number = await account_of(tx, caller, account)
+        number = await account_of(tx, caller, account_id)
         payment = Payment(Kind.TOPUP, micros(body.amount), body.reference, ids.uuid7())
         return 201, await _pay(tx, context, number, payment)
 
@@ -216,7 +218,7 @@ async def top_up(
 
 
 @router.post(
-    "/accounts/{account}/refunds",
+    "/accounts/{account_id}/refunds",
     status_code=201,
     response_model=Transfer,
     summary="Give money back",
@@ -226,13 +228,13 @@ async def top_up(
     openapi_extra=IDEMPOTENT,
 )
 async def refund(
-    request: Request, account: str, body: Refund, caller: Writer, context: Here
+    request: Request, account_id: str, body: Refund, caller: Writer, context: Here
 ) -> Response:
     """For one message, once and at most what it was charged; or any amount, for a reason."""
     only_operator(caller, context.keeper.book)
 
     async def work(tx: Connection) -> tuple[int, dict[str, Any]]:
-        number = await account_of(tx, caller, account)
+        number = await account_of(tx, caller, account_id)
         payment = await _refund(tx, number, body)
         shown = await _pay(tx, context, number, payment, body.message)
         line = Line(
@@ -307,9 +309,9 @@ def _balance(row: Any, book: Snapshot) -> dict[str, Any]:
 
     return {
         "object": "balance",
-        "account": account_id(book.accounts[row["account_id"]].public_id),
+        "account": account_text(book.accounts[row["account_id"]].public_id),
         "mode": row["mode"] or "none",
-        "paid_by": account_id(book.accounts[paid_by].public_id) if paid_by else None,
+        "paid_by": account_text(book.accounts[paid_by].public_id) if paid_by else None,
         "available": shown(row["available"]),
         "held": shown(row["held"]),
         "spent": shown(row["revenue"]),

@@ -15,8 +15,8 @@ from onesixty.entrypoints.rest.billing.money import (
     PositiveAmount,
     Reader,
     Writer,
-    account_id,
     account_of,
+    account_text,
     micros,
 )
 from onesixty.entrypoints.rest.context import Context
@@ -202,7 +202,7 @@ def _shown(row: Any) -> dict[str, Any]:
     return {
         "id": ids.to_text("cap", row["public_id"]),
         "object": "cap",
-        "account": account_id(row["account"]),
+        "account": account_text(row["account"]),
         "kind": row["kind"],
         "value": value,
         "period": row["period"],

@@ -100,6 +100,6 @@ async def account_of(connection: Connection, caller: Caller, account: str | None
     return found
 
 
-def account_id(public_id: UUID) -> str:
+def account_text(public_id: UUID) -> str:
     """The id of an account as it is shown."""
     return ids.to_text("acc", public_id)

@@ -16,8 +16,8 @@ from onesixty.entrypoints.rest.billing.money import (
     Here,
     Money,
     Reader,
-    account_id,
     account_of,
+    account_text,
     csv,
     is_operator,
     only_operator,
@@ -211,7 +211,7 @@ async def _heads(
         heads.append(
             {
                 "day": day and day.isoformat(),
-                "account": account and account_id(book.accounts[account].public_id),
+                "account": account and account_text(book.accounts[account].public_id),
                 "country": row.get("country") or None,
                 "carrier": names.get(row.get("carrier_id") or 0),
                 "channel": None if channel is None else CHANNELS[channel],
