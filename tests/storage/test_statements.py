@@ -23,6 +23,7 @@ from onesixty.messages.dispatch import backlog, claim, ends, failover, fallback
 from onesixty.messages.doubt import reconcile, sweep
 from onesixty.messages.receive import inbound
 from onesixty.records.billing import holds, usage
+from onesixty.records.lookups import known, spending
 from onesixty.records.routes import explanations, replay
 from onesixty.storage import partitions
 from onesixty.storage.database import Connection, Database
@@ -37,6 +38,7 @@ ROOMS = (
     fallback,
     holds,
     inbound,
+    known,
     leases,
     outbox,
     receive,
@@ -44,6 +46,7 @@ ROOMS = (
     replay,
     settle,
     settling,
+    spending,
     store,
     sweep,
     usage,
@@ -64,6 +67,7 @@ LARGE = (
     "holds",
     "transfers",
     "charges",
+    "number_networks",
 )
 PLANNED = {
     "ends.LIKE": ends.LIKE,
@@ -88,6 +92,13 @@ PLANNED = {
     "inbound.FORGET_IDS": inbound.FORGET_IDS,
     "inbound.KNOW": inbound.KNOW,
     "inbound.MARK": inbound.MARK,
+    "known.CLAIM": known.CLAIM,
+    "known.FIND": known.FIND,
+    "known.FORGET": known.FORGET,
+    "known.LEARN": known.LEARN,
+    "known.LEAVE": known.LEAVE,
+    "known.NEWEST": known.NEWEST,
+    "known.STORE": known.STORE,
     "outbox.CLAIM": outbox.CLAIM,
     "outbox.SETTLE": outbox.SETTLE,
     "receive.APPLY": receive.APPLY,

@@ -23,6 +23,8 @@ class SimulatedLookups:
     def __init__(self) -> None:
         self.known: dict[str, str] = {}
         """Networks by number in E.164; "" stands for a number that nobody has."""
+        self.answers: dict[str, dict[str, Any]] = {}
+        """Whole answers by number, instead of its own."""
         self.asked: list[str] = []
         self.status = 200
         """With another one it answers nothing but an error."""
@@ -90,7 +92,7 @@ class SimulatedLookups:
         self.asked.append(f"+{digits}")
         if self.status != 200:
             return _json(self.status, {"error": "we are sorry"})
-        return _json(200, self.find(f"+{digits}"))
+        return _json(200, self.answers.get(f"+{digits}") or self.find(f"+{digits}"))
 
 
 def _other(network: Network) -> str:
