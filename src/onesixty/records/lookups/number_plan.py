@@ -37,8 +37,12 @@ class Diff:
 
 def read(text: str) -> Rows:
     """The rows of a CSV. Raises Problem `invalid_request` that names the lines."""
-    lines = csv.reader(io.StringIO(text.removeprefix("\ufeff")))
-    head = [name.strip().lower() for name in next(lines, [])]
+    try:
+        read_lines = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
+    except csv.Error as error:
+        raise Problem("invalid_request", f"this is no CSV: {error}") from None
+    first, *lines = read_lines or [[]]
+    head = [name.strip().lower() for name in first]
     if not {"prefix", "mcc", "mnc"} <= set(head):
         detail = f"the first line names the columns: {', '.join(COLUMNS)}; name may be left out"
         raise Problem("invalid_request", detail)

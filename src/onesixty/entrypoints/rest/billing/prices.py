@@ -18,14 +18,13 @@ from onesixty.entrypoints.rest.answers import (
 )
 from onesixty.entrypoints.rest.billing.money import (
     CSV,
-    CSV_ANSWER,
+    CsvResponse,
     Currency,
     Here,
     Reader,
     Writer,
     account_of,
     account_text,
-    csv,
     is_operator,
     only_operator,
 )
@@ -252,14 +251,15 @@ async def remove_prices(name: str, caller: Writer, context: Here) -> Response:
 @router.get(
     "/{name}/export",
     summary="Export a price list",
-    responses={**CSV_ANSWER, **problem_responses("not_found")},
+    response_class=CsvResponse,
+    responses=problem_responses("not_found"),
 )
 async def export_prices(name: str, caller: Reader, context: Here) -> Response:
     """All its rows as CSV, past and planned ones too, as an import takes them."""
     async with context.database.read() as connection:
         row = await _find(connection, caller, context, name)
         rows = await price_lists.rows_of(connection, row["id"])
-    return csv(await asyncio.to_thread(price_lists.write, rows))
+    return CsvResponse(await asyncio.to_thread(price_lists.write, rows))
 
 
 @router.post(

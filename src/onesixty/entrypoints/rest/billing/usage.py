@@ -13,12 +13,12 @@ from onesixty.carriers.content import CHANNELS
 from onesixty.entrypoints.rest.answers import json
 from onesixty.entrypoints.rest.billing.money import (
     CSV,
+    CsvResponse,
     Here,
     Money,
     Reader,
     account_of,
     account_text,
-    csv,
     is_operator,
     only_operator,
 )
@@ -231,7 +231,7 @@ def _answer(
     writer = lines.DictWriter(out, list(flat[0]) if flat else ["day"], lineterminator="\n")
     writer.writeheader()
     writer.writerows(flat)
-    return csv(out.getvalue())
+    return CsvResponse(out.getvalue())
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from onesixty.entrypoints.rest.answers import json, read_body
-from onesixty.entrypoints.rest.billing.money import CSV, CSV_ANSWER, csv, only_operator
+from onesixty.entrypoints.rest.billing.money import CSV, CsvResponse, only_operator
 from onesixty.entrypoints.rest.context import Context, context_of, needs
 from onesixty.entrypoints.rest.problem_pages import problem_responses
 from onesixty.messages.render import timestamp
@@ -85,14 +85,15 @@ async def show_number_plan(caller: Reader, context: Here) -> Response:
 @router.get(
     "/export",
     summary="Export the own number plan",
-    responses={**CSV_ANSWER, **problem_responses()},
+    response_class=CsvResponse,
+    responses=problem_responses(),
 )
 async def export_number_plan(caller: Reader, context: Here) -> Response:
     """All its rows as CSV, as an import takes them."""
     only_operator(caller, context.keeper.book)
     async with context.database.write() as tx:
         rows = await number_plan.rows_of(tx)
-    return csv(await asyncio.to_thread(number_plan.write, rows))
+    return CsvResponse(await asyncio.to_thread(number_plan.write, rows))
 
 
 @router.put(
