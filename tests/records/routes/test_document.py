@@ -8,7 +8,7 @@ import yaml
 from on_file import OnFile
 from onesixty.kit.problems import Problem
 from onesixty.records.routes import revisions
-from onesixty.records.routes.document import diff, read, to_yaml
+from onesixty.records.routes.document import YAML_MOST, diff, read, to_yaml
 from onesixty.records.routes.revisions import Change
 from onesixty.storage.database import Database
 
@@ -88,11 +88,49 @@ def test_yaml_is_short_and_comes_back() -> None:
     )
 
 
-@pytest.mark.parametrize("raw", [b"\xff\xfe\x00", b"a: [", b"[" * 100_000, b"a: &x 1\nb: *x"])
-def test_what_cannot_be_read(raw: bytes) -> None:
-    """It is a problem, never a bug, and never more than the body is long."""
-    with pytest.raises(Problem):
+def test_yaml_written_by_hand() -> None:
+    """Nothing needs quotes: countries, hours, prefixes and short codes are what they look like."""
+    text = b"""
+    # to Norway
+    match: {country: NO, prefix: +4477, sender: 62442, tag: [on, 0123, 1e3, 2026-01-01, "7"]}
+    time: {from: 08:00, to: 20:00}
+    enabled: false
+    quality_floor: 0.9
+    position: 100
+    nothing:
+    """
+    assert read(text) == {
+        "match": {
+            "country": "NO",
+            "prefix": "+4477",
+            "sender": 62442,
+            "tag": ["on", "0123", "1e3", "2026-01-01", "7"],
+        },
+        "time": {"from": "08:00", "to": "20:00"},
+        "enabled": False,
+        "quality_floor": 0.9,
+        "position": 100,
+        "nothing": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("raw", "hint"),
+    [
+        (b"\xff\xfe\x00", "neither"),
+        (b"a: [", "neither"),
+        (b"a: &x 1\nb: *x", "aliases"),
+        (b"[" * 100_000, "20 levels"),
+        (b"- " * 100_000, "20 levels"),
+        (b"{a: " * 100_000, "20 levels"),
+        (b"#" * (YAML_MOST + 1), "give JSON"),
+    ],
+)
+def test_what_cannot_be_read(raw: bytes, hint: str) -> None:
+    """It is a problem, never a bug, and costs no more than its length."""
+    with pytest.raises(Problem) as raised:
         read(raw)
+    assert hint in raised.value.detail
 
 
 async def test_apply_makes_the_order_what_the_document_says(

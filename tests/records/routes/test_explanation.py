@@ -150,12 +150,30 @@ def test_words() -> None:
     ]
     groups = (group(11, 12, quality_floor=0.9),)
     carriers = stored(book(route(1, groups=groups)), traits(), known)["carriers"]
-    assert carriers[1]["detail"] == "80% delivered, half of it within 4 s; the group wants 90%"
+    assert carriers[1]["detail"] == "80% delivered; the group wants 90%"
     carriers = stored(book(route(1, (11, 1), (12, 3), strategy="weighted")), traits())["carriers"]
     assert carriers[0]["detail"] == "drawn by weight, 3 of 4"
     assert [amount(micros) for micros in (1, 5200, 1_000_000, 12_500_000, 0)] == [
         "0.000001", "0.0052", "1", "12.5", "0",
     ]  # fmt: skip
+
+
+def test_a_quality_that_hardly_differs_makes_no_new_one() -> None:
+    """Decisions are made anew with each version; what comes of them is what was there."""
+    rate, version = [0.951], [1]
+    known = facts(quality=lambda *_: quality(rate[0]), version=lambda: version[0])
+    rules = book(route(1, 11, 12, strategy="best_quality"))
+    router = Router(known)
+    for rate[0] in (0.951, 0.952, 0.949):
+        version[0] += 1
+        assert router.choose(rules, traits()) is not None
+    assert len(router.unkept) == 1
+    (content,) = router.unkept.values()
+    words = "about 95% delivered, half of it within 4 s"
+    assert [one["detail"] for one in content["carriers"]] == [words, words]
+    rate[0], version[0] = 0.8, 99
+    assert router.choose(rules, traits()) is not None
+    assert len(router.unkept) == 2
 
 
 def test_messages_alike_share_one() -> None:

@@ -21,7 +21,7 @@ def test_conditions_take_the_form_that_messages_have() -> None:
             "network": ["234-10", "310260"],
             "account": "acc_01k0000000e008000000000000",
             "time": [{"days": ["sun", "mon"], "from": "22:00", "zone": "Europe/Berlin"}, {}],
-            "sender": ["ACME", " 62442 ", "447700900123"],
+            "sender": ["ACME", " 62442 ", 62442, "447700900123"],
             "tag": "vip",
         }
     ) == {
@@ -35,7 +35,7 @@ def test_conditions_take_the_form_that_messages_have() -> None:
             {"days": ["mon", "sun"], "from": "22:00", "to": "24:00", "zone": "Europe/Berlin"},
             {"days": list(DAYS), "from": "00:00", "to": "24:00", "zone": "UTC"},
         ],
-        "sender": ["ACME", "62442", "+447700900123"],
+        "sender": ["ACME", "62442", "62442", "+447700900123"],
         "tag": ["vip"],
     }
 

@@ -117,6 +117,15 @@ def content(book: Snapshot, plan: Plan, asked: Asked, scene: Scene) -> dict[str,
     }
 
 
+def counts(group: Group, stands: Standing) -> tuple[Any, ...]:
+    """What of a standing an order or its explanation may depend on."""
+    if stands.tier != FINE:
+        return stands.tier, _behind(group, stands)
+    if group.strategy != "best_quality":
+        return (FINE,)
+    return FINE, _about(stands.quality), stands.quality and stands.quality.score
+
+
 def number_of(stored: dict[str, Any]) -> int:
     """The id of a content: the same in every process."""
     octets = orjson.dumps(stored, option=orjson.OPT_SORT_KEYS)
@@ -258,7 +267,7 @@ def _why_chosen(book: Snapshot, scene: Scene) -> tuple[str, str]:
         cost = scene.cost(first)
         return "cheapest", "no cost is known" if cost is None else f"the cheapest: {amount(cost)}"
     if group.strategy == "best_quality":
-        return "best_quality", _delivers(quality)
+        return "best_quality", _about(quality)
     return "preferred", "the first in order"
 
 
@@ -283,13 +292,13 @@ def _why_not(book: Snapshot, scene: Scene, number: int) -> tuple[str, str]:
         more = own - least
         return "dearer", f"{amount(more)} dearer than {name}" if more > 0 else f"no cheaper: {name}"
     if group.strategy == "best_quality":
-        return "worse", _delivers(stands.quality)
+        return "worse", _about(stands.quality)
     return "later", f"comes after {name}"
 
 
 def _behind(group: Group, stands: Standing) -> tuple[str, str]:
     assert stands.quality is not None
-    delivers, why = _delivers(stands.quality), stands.quality.why
+    delivers, why = f"{stands.quality.delivered_rate:.0%} delivered", stands.quality.why
     if stands.tier == DOUBTED:
         return "suspect", why or "its receipts are not to be believed"
     if stands.tier == BELOW_FLOOR:
@@ -299,17 +308,13 @@ def _behind(group: Group, stands: Standing) -> tuple[str, str]:
     return "degraded", why or f"it delivers worse than it did: {delivers}"
 
 
-def _delivers(quality: Quality | None) -> str:
+def _about(quality: Quality | None) -> str:
+    """How a carrier delivers, in steps that a few messages more or less do not reach."""
     if quality is None:
         return "not enough was sent to know how it delivers"
     seconds = quality.median_seconds
-    within = "" if seconds is None else f", half of it within {_rounded(seconds)} s"
-    return f"{quality.delivered_rate:.0%} delivered{within}"
-
-
-def _rounded(seconds: float) -> str:
-    """To one digit: what differs less is the same in an explanation."""
-    return f"{float(f'{seconds:.1g}'):g}"
+    within = "" if seconds is None else f", half of it within {float(f'{seconds:.1g}'):g} s"
+    return f"about {round(quality.delivered_rate * 20) * 5}% delivered{within}"
 
 
 def _shares(scene: Scene) -> list[float]:

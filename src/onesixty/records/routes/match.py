@@ -125,6 +125,8 @@ def _normal(name: str, value: Any) -> Any:
     """The value in the form that messages have it in, or None when no message can have it."""
     if name == "time":
         return _normal_time(value)
+    if name in ("network", "sender") and type(value) is int:  # in a file, where nobody quotes it
+        value = str(value)
     if not isinstance(value, str) or not 0 < len(value) <= 100 or not value.isprintable():
         return None
     if name == "country":

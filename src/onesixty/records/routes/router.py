@@ -41,6 +41,7 @@ class _Decision:
     is_priced: bool
     version: int = -1  # of the facts that the rest was made from
     standings: list[Standing] = field(default_factory=list)
+    counts: list[Any] = field(default_factory=list)  # what orders depend on of them
     # By who is up and what each costs; where chance has a say also by the first one and the
     # preferred one, and then only its explanation is of use.
     orders: dict[tuple[Any, ...], Chosen] = field(default_factory=dict)
@@ -160,15 +161,19 @@ class Router:
         return Asked(traits, plan.prefix(traits.recipient), at, plan.above)
 
     def _stand(self, decision: _Decision, traits: Traits, version: int) -> None:
+        some = [decision.rule.route.groups[one.group] for one in decision.candidates]
         decision.standings = [
-            groups.standing(
-                decision.rule.route.groups[one.group],
-                self.facts.quality(one.carrier_id, traits.country),
-            )
-            for one in decision.candidates
+            groups.standing(group, self.facts.quality(one.carrier_id, traits.country))
+            for group, one in zip(some, decision.candidates, strict=True)
         ]
         decision.version = version
-        decision.orders.clear()
+        counts = [
+            explanation.counts(group, one)
+            for group, one in zip(some, decision.standings, strict=True)
+        ]
+        if counts != decision.counts:
+            decision.counts = counts
+            decision.orders.clear()
 
     def _costs(self, decision: _Decision, traits: Traits) -> tuple[int | None, ...]:
         network = traits.network or self.facts.network(traits.recipient)
