@@ -55,14 +55,15 @@ class Play:
             await stage.start()
             stack.push_async_callback(stage.stop)
             played.stages[name] = stage
-            await add(self._api, stage, response_seconds=RESPONSE_SECONDS)
+        adding = [
+            add(self._api, stage, response_seconds=RESPONSE_SECONDS)
+            for stage in played.stages.values()
+        ]
+        await asyncio.gather(*adding)
         self._step(f"added {len(played.stages)} carriers: {', '.join(played.stages)}")
         kinds = (await self._api.get("/v1/carriers/kinds"))["data"]
         played.companies = plan.companies([one for one in kinds if one["kind"] in played.stages])
-        for one in played.companies:
-            lanes = [{"carrier": name} for name in dict.fromkeys((one.name, one.next))]
-            body = {"name": one.name, "match": {"tag": [one.name]}, "carriers": lanes}
-            await self._api.post("/v1/routes", body)
+        await asyncio.gather(*map(self._route, played.companies))
         await self._until(self._are_up, UP_SECONDS, "the carriers do not come up")
 
     async def send_all(self) -> None:
@@ -85,13 +86,19 @@ class Play:
         except Failure:
             self._step(f"gave up after {END_SECONDS:g} s")
         played = self.played
-        for name in played.plan:
-            path = f"/v1/messages/{name}"
-            played.timelines[name] = await self._api.get(f"{path}/timeline")
-        for title in ("text", "failover"):
-            name = next(name for name, one in played.plan.items() if one.title == title)
-            path = f"/v1/messages/{name}/explanation"
-            played.explanations[name] = await self._api.get(path)
+        paths = [f"/v1/messages/{name}/timeline" for name in played.plan]
+        found = await asyncio.gather(*map(self._api.get, paths))
+        played.timelines = dict(zip(played.plan, found, strict=True))
+        first, last = played.companies[0], played.companies[-1]
+        for name, one in played.plan.items():
+            if (one.title, one.company) in (("text", first), ("failover", last)):
+                path = f"/v1/messages/{name}/explanation"
+                played.explanations[name] = await self._api.get(path)
+
+    async def _route(self, company: Company) -> None:
+        lanes = [{"carrier": name} for name in dict.fromkeys((company.name, company.next))]
+        body = {"name": company.name, "match": {"tag": [company.name]}, "carriers": lanes}
+        await self._api.post("/v1/routes", body)
 
     async def _refused(self, company: Company) -> None:
         stage = self.played.stages[company.name]

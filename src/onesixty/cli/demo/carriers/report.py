@@ -1,10 +1,12 @@
 """What the demo of carriers shows at its end."""
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from onesixty.cli.demo.carriers.play import Played
 from onesixty.cli.terminal import out, print_table
+
+REFUSED_SHOWN: Final = 3  # routes
 
 
 def show(played: Played) -> None:
@@ -59,7 +61,8 @@ def _explain(explanation: dict[str, Any]) -> None:
     out.print(f"  route {explanation['route']} took it")
     for one in explanation["carriers"]:
         out.print(f"  {one['verdict']:<10} {one['carrier']}: {one['detail']}")
-    for one in explanation["refused"]:
+    for one in explanation["refused"][:REFUSED_SHOWN]:
         out.print(f"  not {one['route']}: {one['detail']}")
-    for code, count in explanation["refused_more"].items():
-        out.print(f"  and {count} more routes: {code}")
+    more = len(explanation["refused"][REFUSED_SHOWN:]) + sum(explanation["refused_more"].values())
+    if more:
+        out.print(f"  nor {more} routes more")
