@@ -117,7 +117,7 @@ class App:
             self.deliverer.start()
         if self.role in ANSWERING:
             self.esme_deliverer.start()
-        await self.lookups.networks.prepare()
+        await self.lookups.networks.run_once()
         await self.lanes.run_once()
         for loop in self.loops:
             loop.start()
@@ -266,10 +266,12 @@ def _inform_router(app: App, quality: QualityKeeper) -> list[Loop]:
     facts, keeper = app.acceptor.router.facts, app.keeper
     facts.cost = Costs(lambda: keeper.book.billing, clock.now).of
     facts.quality, facts.version = quality.of, lambda: quality.version
+    networks = Loop("networks", lookups.networks.run_once, clock, idle_seconds=LOOKUPS_IDLE_SECONDS)
     keeper.on_change(lookups.networks.follow)
+    keeper.on_change(networks.wake)
     return [
         Loop("quality", quality.run_once, clock, idle_seconds=QUALITY_IDLE_SECONDS),
-        Loop("networks", lookups.networks.run_once, clock, idle_seconds=LOOKUPS_IDLE_SECONDS),
+        networks,
         Loop("lookups", lookups.run_once, clock, idle_seconds=LOOKUPS_IDLE_SECONDS),
     ]
 

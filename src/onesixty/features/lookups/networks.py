@@ -34,6 +34,7 @@ class Networks:
         self._since = datetime(1970, 1, 1, tzinfo=UTC)
         self._swept_at = clock.monotonic()
         self._plan = keeper.book.lookups.plan
+        self._is_read = False
         self.is_used = False
         self.follow()
 
@@ -72,16 +73,16 @@ class Networks:
             del self._known[next(iter(self._known))]
         self._known[number] = (code or "", until)
 
-    async def prepare(self) -> None:
-        """Read what is asked for at once, off the event loop: the plan takes half a second."""
-        if self.is_used:
-            await asyncio.to_thread(networks.shipped)
-            await self.run_once()
-
     async def run_once(self) -> bool:
-        """Take in what other processes were told, forget what expired; always False: no more."""
+        """Take in what other processes were told, forget what expired; always False: no more.
+
+        The first time it reads the shipped plan, beside the event loop: that takes half a second.
+        """
         if not self.is_used:
             return False
+        if not self._is_read:
+            await asyncio.to_thread(networks.shipped)
+            self._is_read = True
         first = not self._known
         rows = await self._database.fetch(
             known.NEWEST, self._since - LATE, KEPT_MOST if first else READ_MOST

@@ -98,7 +98,7 @@ class RouteExplanation(BaseModel):
     to: str
     country: str
     channel: str
-    network: str | None
+    network: str | None = Field(description="MCC and MNC; null: not known, or no route asks for it")
     routes: list[ConsideredRoute]
     choice: Choice | None = Field(
         description="null: no route takes it, it would be refused with `no_route`"
@@ -157,7 +157,7 @@ async def explain_route(body: Question, caller: RoutesReader, context: Here) -> 
             "to": traits.recipient,
             "country": traits.country,
             "channel": traits.channel,
-            "network": traits.network,
+            "network": traits.network or context.router.facts.network(traits.recipient),
             "routes": _considered(explained),
             "choice": taken
             and {
