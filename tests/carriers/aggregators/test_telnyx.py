@@ -17,7 +17,15 @@ from onesixty.carriers.contract import (
     Price,
     ReceiptState,
 )
-from onesixty.carriers.http.dialect import Answer, content, recipient, throttled, transient, unknown
+from onesixty.carriers.http.dialect import (
+    Answer,
+    content,
+    opted_out,
+    recipient,
+    throttled,
+    transient,
+    unknown,
+)
 from onesixty.carriers.http.dialect import config as wrong_config
 from onesixty.kit.clock import ManualClock
 from onesixty.simulator.http.aggregators.telnyx import TelnyxFarSide
@@ -79,7 +87,8 @@ async def test_names_and_pools_need_a_profile() -> None:
 def test_every_code_has_its_class() -> None:
     """The codes of the reference, class by class."""
     assert {made: " ".join(codes) for made, codes in CLASSES} == {
-        recipient: "10002 40001 40004 40008 40012 40300 40310",
+        recipient: "10002 40001 40004 40008 40012 40310",
+        opted_out: "40300",
         content: "40003 40009 40015",
         wrong_config: "10001 10003 10004 10005 10006 10009 10010 10015 40002 40013 40305 40306"
         " 40315 40333",

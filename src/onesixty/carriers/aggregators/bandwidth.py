@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import orjson
 
-from onesixty.carriers.aggregators import calls
 from onesixty.carriers.content import MMS, SMS, Media
 from onesixty.carriers.contract import (
     Call,
@@ -21,6 +20,7 @@ from onesixty.carriers.contract import (
     SettingField,
     Submission,
 )
+from onesixty.carriers.http import calls
 from onesixty.carriers.http.dialect import (
     Answer,
     Ask,
@@ -63,6 +63,7 @@ CLASSES: Final[Mapping[str, tuple[int, ...]]] = {
     ),
     ErrorClass.EXPIRED: (4360,),
 }  # fmt: skip
+FAULTS: Final = {str(code): name for name, codes in CLASSES.items() for code in codes}
 DOUBTFUL: Final = (5231, 5630, 5999, 9902, 9999)  # no receipt came, or one that nobody can read
 _STATES_OF_CLASSES: Final = {
     ErrorClass.CONFIG: ReceiptState.REJECTED,
@@ -231,6 +232,7 @@ class BandwidthCalls:
             state,
             word=kind,
             error=error,
+            error_class=FAULTS.get(error, ""),
             sender=calls.words(event.get("to")),
             recipient=calls.words(message.get("from")),
             message_id=ids.from_hex(message.get("tag")),

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import orjson
 
-from onesixty.carriers.aggregators import calls
 from onesixty.carriers.content import SMS
 from onesixty.carriers.contract import (
     Call,
@@ -26,6 +25,7 @@ from onesixty.carriers.contract import (
     SettingField,
     Submission,
 )
+from onesixty.carriers.http import calls
 from onesixty.carriers.http.carrier import HttpCarrier
 from onesixty.carriers.http.dialect import (
     Answer,
@@ -194,6 +194,7 @@ class InfobipCalls:
             state,
             word=word,
             error=code,
+            error_class=_fault(_number(status.get("id"))),
             sender=calls.e164(told.get("to")),
             recipient=calls.e164(told.get("sender")),
             message_id=ids.from_hex(told.get("callbackData")),
@@ -210,6 +211,12 @@ class InfobipCalls:
             sender=calls.e164(told.get("from")),
             recipient=calls.e164(told.get("to")),
         )
+
+
+def _fault(number: int) -> str:
+    """Whose fault a status is; "" where it says nothing of that."""
+    made = STATUSES.get(number)
+    return (made("", "").error_class if made else None) or ""
 
 
 def _name(one: Submission) -> str:

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import orjson
 
-from onesixty.carriers.aggregators import calls
 from onesixty.carriers.aggregators.plivo_calls import PlivoCalls
 from onesixty.carriers.content import MMS, SMS, WHATSAPP, Content, Template
 from onesixty.carriers.contract import CarrierConfig, CarrierSpec, SettingField, Submission
+from onesixty.carriers.http import calls
 from onesixty.carriers.http.dialect import (
     Answer,
     Ask,

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
-from onesixty.carriers.aggregators import calls
 from onesixty.carriers.content import CHANNELS, SMS, Media
 from onesixty.carriers.contract import (
     Call,
@@ -19,6 +18,7 @@ from onesixty.carriers.contract import (
     Receipt,
     ReceiptState,
 )
+from onesixty.carriers.http import calls
 from onesixty.kit import ids
 
 STATES: Final = {
@@ -30,6 +30,10 @@ STATES: Final = {
     "failed": ReceiptState.UNDELIVERABLE,
     "rejected": ReceiptState.REJECTED,
 }
+# Whose fault the code of a failed message is.
+FAULTS: Final = calls.faults(
+    recipient="50 70 200", content="10 30 110", config="40 90 100 450 451 900", carrier="20 80"
+)
 EXPIRED_CODES: Final = ("120", "420")  # of an undelivered or failed message
 CURRENCY: Final = "USD"  # in which Plivo bills; callbacks do not say it
 _NO_ERRORS: Final = ("", "0", "000")
@@ -79,6 +83,7 @@ class PlivoCalls:
             match_keys=_keys(fields),
             word=calls.words(word),
             error="" if code in _NO_ERRORS else calls.words(code),
+            error_class=FAULTS.get(code, ""),
             sender=calls.e164(fields.get("To")),
             recipient=calls.e164(fields.get("From")),
             message_id=ids.from_hex(calls.query_of(call).get("message_id")),

@@ -6,7 +6,6 @@ from binascii import Error as NotBase64Error
 from collections.abc import Mapping
 from typing import Any, Final
 
-from onesixty.carriers.aggregators import calls
 from onesixty.carriers.content import MMS, SMS, Media
 from onesixty.carriers.contract import (
     Call,
@@ -17,6 +16,7 @@ from onesixty.carriers.contract import (
     Receipt,
     ReceiptState,
 )
+from onesixty.carriers.http import calls
 from onesixty.kit import ids
 from onesixty.sms import udh
 from onesixty.sms.alphabet import Encoding
@@ -36,6 +36,14 @@ STATES: Final = {
     "cancelled": ReceiptState.DELETED,
     "unknown": ReceiptState.UNKNOWN,
 }
+# Whose fault it is, by `code`; other numbers are those of the operator.
+FAULTS: Final = calls.faults(
+    recipient="402 415 416 417 418 300",
+    content="15 62 411 414",
+    config="60 310 405 408 410 412 413",
+    throttle="64",
+    carrier="403 404",
+)
 _NO_ERRORS: Final = ("", "0", "400", "401")  # delivered, queued, dispatched
 _HEADER: Final = "x-sinch-webhook-signature"
 
@@ -80,6 +88,7 @@ class SinchCalls:
             STATES.get(word.lower(), ReceiptState.NONE),
             word=word,
             error="" if code in _NO_ERRORS else code,
+            error_class=FAULTS.get(code, ""),
             sender=calls.e164(_recipient(status)),
             recipient=calls.e164(status.get("applied_originator")),
             network=calls.network(status.get("operator")),

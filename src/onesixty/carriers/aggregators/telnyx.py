@@ -10,7 +10,6 @@ import orjson
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from onesixty.carriers.aggregators import calls
 from onesixty.carriers.content import MMS, SMS, Media
 from onesixty.carriers.contract import (
     Call,
@@ -25,6 +24,7 @@ from onesixty.carriers.contract import (
     SettingField,
     Submission,
 )
+from onesixty.carriers.http import calls
 from onesixty.carriers.http.carrier import HttpCarrier
 from onesixty.carriers.http.dialect import (
     Answer,
@@ -34,8 +34,10 @@ from onesixty.carriers.http.dialect import (
     accepted,
     by_code,
     by_status,
+    class_of,
     config,
     content,
+    opted_out,
     recipient,
     throttled,
     transient,
@@ -47,8 +49,9 @@ from onesixty.kit import ids
 BASE_URL: Final = "https://api.telnyx.com"
 Maker = Callable[[str, str], Verdict]
 CLASSES: Final[tuple[tuple[Maker, tuple[str, ...]], ...]] = (
-    # not routable, rejected by the destination, undeliverable, invalid, STOP
-    (recipient, ("10002", "40001", "40004", "40008", "40012", "40300", "40310")),
+    # not routable, rejected by the destination, undeliverable, invalid
+    (recipient, ("10002", "40001", "40004", "40008", "40012", "40310")),
+    (opted_out, ("40300",)),  # STOP
     # spam for good, our text, the internal spam filter
     (content, ("40003", "40009", "40015")),
     # credentials, permission, account, sender, profile, spending limit
@@ -178,6 +181,7 @@ class TelnyxCalls:
             state,
             word=word,
             error=code,
+            error_class=class_of(CODES, code),
             sender=calls.words(to.get("phone_number")),
             recipient=_number(payload.get("from")),
             message_id=ids.from_hex(calls.query_of(call).get("message_id")),

@@ -12,8 +12,8 @@ from urllib.parse import quote, urlencode
 
 import orjson
 
-from onesixty.carriers.aggregators.calls import object_of, words
 from onesixty.carriers.aggregators.twilio_calls import TwilioCalls, state_of
+from onesixty.carriers.aggregators.twilio_codes import CODES
 from onesixty.carriers.content import MMS, SMS, WHATSAPP, Template
 from onesixty.carriers.contract import (
     CarrierConfig,
@@ -25,6 +25,7 @@ from onesixty.carriers.contract import (
     Submission,
     ignored,
 )
+from onesixty.carriers.http.calls import object_of, words
 from onesixty.carriers.http.dialect import (
     Answer,
     Ask,
@@ -35,42 +36,12 @@ from onesixty.carriers.http.dialect import (
     accepted,
     by_code,
     by_status,
-    config,
-    content,
-    recipient,
-    throttled,
-    transient,
 )
 from onesixty.carriers.http.files import FilesCarrier, is_at
 from onesixty.carriers.http.settings import FIELDS
 
 VALIDITY_MOST_SECONDS: Final = 36_000
 _SID: Final = re.compile(r"[A-Z]{2}[0-9a-fA-F]{32}")
-
-# The number: invalid, no mobile, unsubscribed, blocked, a landline, not on this channel.
-_RECIPIENT: Final = (
-    "21211 21214 21217 21610 21612 21614 30004 30005 30006 30011 63003 63014 63024 63032 63033"
-)
-# No text, too long, media that cannot be had, filtered, forbidden, outside the 24 hours.
-_CONTENT: Final = "21602 21617 21620 21623 30007 63005 63006 63013 63016 63021"
-_CONFIG: Final = (
-    "10001 20003 20005 20008 20404 20422 21212 21408 21603 21604 21606 21608 21609 21624 21654"
-    " 21655 21656 21657 21703 21704 21705 30002 30010 30018 30024 30032 30033 30034 30035 35111"
-    " 35114 35118 35126 63001 63002 63007 63008 63027 63028 63040 63041 63042 63051"
-)
-_THROTTLED: Final = "14107 20429 21611 30001 30022 30023 30027 63017 63018 63038"
-_TRANSIENT: Final = "20500 20503 30003 30008 30017 30020 30021 30410 30450 63009 63010 63012 63019"
-CODES: Final = {
-    code: maker
-    for codes, maker in (
-        (_RECIPIENT, recipient),
-        (_CONTENT, content),
-        (_CONFIG, config),
-        (_THROTTLED, throttled),
-        (_TRANSIENT, transient),
-    )
-    for code in codes.split()
-}
 
 
 class TwilioCarrier(FilesCarrier):

@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Any, Final
 from urllib.parse import parse_qs, parse_qsl, urlsplit, urlunsplit
 
-from onesixty.carriers.aggregators.calls import inbound, receipt, text_fragment, words
+from onesixty.carriers.aggregators.twilio_codes import CODES
 from onesixty.carriers.content import MMS, SMS, WHATSAPP, Content, Media
 from onesixty.carriers.contract import (
     Call,
@@ -19,6 +19,8 @@ from onesixty.carriers.contract import (
     ReceiptState,
     Reply,
 )
+from onesixty.carriers.http.calls import inbound, receipt, text_fragment, words
+from onesixty.carriers.http.dialect import class_of
 from onesixty.kit import ids
 
 # What `MessageStatus` says. Other words are kept and change nothing.
@@ -98,6 +100,7 @@ class TwilioCalls:
             sid,
             state_of(word, error),
             error=error,
+            error_class=class_of(CODES, error),
             sender=_address(given.get("To", ""))[1],
             recipient=_address(given.get("From", ""))[1],
             word=word,

@@ -5,14 +5,15 @@ from typing import Final
 from onesixty.carriers.http.dialect import (
     config,
     content,
+    opted_out,
     recipient,
     throttled,
     transient,
     unknown,
 )
 
-# Messages API. The number barred, invalid, opted out, out of credit, on no network that is reached.
-_RECIPIENT: Final = "1050 1170 1190 1200 1240 1260 1270 1280 1290 1300 1310 1430"
+# Messages API. The number barred, invalid, out of credit, on no network that is reached.
+_RECIPIENT: Final = "1050 1170 1190 1200 1260 1270 1280 1290 1300 1310 1430"
 # Taken for spam, outside the 24 hours, media that cannot be had.
 _CONTENT: Final = "1210 1340 1380 1381 1382"
 _CONFIG: Final = (
@@ -24,6 +25,7 @@ MESSAGES: Final = {
     code: maker
     for codes, maker in (
         (_RECIPIENT, recipient),
+        ("1240", opted_out),
         (_CONTENT, content),
         (_CONFIG, config),
         ("1000 1241 1461", throttled),
@@ -36,7 +38,7 @@ MESSAGES: Final = {
 EXPIRED: Final = "1360"
 UNKNOWN: Final = "1330"
 # A `rejected` with one of these comes from the network or the handset, not from Vonage.
-UNDELIVERED: Final = frozenset((*_RECIPIENT.split(), *_TRANSIENT.split()))
+UNDELIVERED: Final = frozenset(("1240", *_RECIPIENT.split(), *_TRANSIENT.split()))
 
 # SMS API: `status` of each part in the answer.
 SMS: Final = {

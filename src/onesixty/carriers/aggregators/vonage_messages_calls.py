@@ -7,18 +7,7 @@ from typing import Any, Final
 import jwt
 from jwt.types import Options
 
-from onesixty.carriers.aggregators.calls import (
-    check_fresh,
-    e164,
-    inbound,
-    json_of,
-    object_of,
-    objects,
-    receipt,
-    text_fragment,
-    words,
-)
-from onesixty.carriers.aggregators.vonage_codes import EXPIRED, UNDELIVERED, UNKNOWN
+from onesixty.carriers.aggregators.vonage_codes import EXPIRED, MESSAGES, UNDELIVERED, UNKNOWN
 from onesixty.carriers.content import CHANNELS, SMS, Content, Media
 from onesixty.carriers.contract import (
     Call,
@@ -30,6 +19,18 @@ from onesixty.carriers.contract import (
     Receipt,
     ReceiptState,
 )
+from onesixty.carriers.http.calls import (
+    check_fresh,
+    e164,
+    inbound,
+    json_of,
+    object_of,
+    objects,
+    receipt,
+    text_fragment,
+    words,
+)
+from onesixty.carriers.http.dialect import class_of
 from onesixty.kit import ids
 
 # Other words are kept and change nothing.
@@ -97,6 +98,7 @@ class VonageMessagesCalls:
             name,
             state_of(word, code),
             error=code,
+            error_class=class_of(MESSAGES, code),
             sender=e164(given.get("to")),
             recipient=e164(given.get("from")),
             word=word,

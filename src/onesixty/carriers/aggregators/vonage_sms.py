@@ -11,7 +11,6 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from onesixty.carriers.aggregators import vonage_codes
-from onesixty.carriers.aggregators.calls import objects, words
 from onesixty.carriers.aggregators.vonage_sms_calls import METHODS, VonageSmsCalls, signature
 from onesixty.carriers.contract import (
     CarrierConfig,
@@ -21,6 +20,7 @@ from onesixty.carriers.contract import (
     SettingField,
     Submission,
 )
+from onesixty.carriers.http.calls import objects, words
 from onesixty.carriers.http.carrier import HttpCarrier
 from onesixty.carriers.http.dialect import (
     Answer,

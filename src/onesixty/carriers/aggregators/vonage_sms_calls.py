@@ -8,18 +8,6 @@ from collections.abc import Mapping
 from hashlib import md5
 from typing import Any, Final
 
-from onesixty.carriers.aggregators.calls import (
-    check_fresh,
-    e164,
-    form_of,
-    inbound,
-    json_of,
-    object_of,
-    query_of,
-    receipt,
-    text_fragment,
-    words,
-)
 from onesixty.carriers.contract import (
     Call,
     CallRefusedError,
@@ -30,6 +18,19 @@ from onesixty.carriers.contract import (
     Receipt,
     ReceiptState,
 )
+from onesixty.carriers.http.calls import (
+    check_fresh,
+    e164,
+    faults,
+    form_of,
+    inbound,
+    json_of,
+    object_of,
+    query_of,
+    receipt,
+    text_fragment,
+    words,
+)
 from onesixty.kit import ids
 from onesixty.sms import udh
 from onesixty.sms.alphabet import Encoding
@@ -38,6 +39,10 @@ from onesixty.sms.reassembly import Fragment, fragment
 
 METHODS: Final = ("md5hash", "md5", "sha1", "sha256", "sha512")
 # Other words are kept and change nothing.
+# Whose fault it is, by `err-code`.
+FAULTS: Final = faults(
+    recipient="3 4 9 12 13 14 15", content="6 10", config="5 11", carrier="1 2 7 8 99"
+)
 _STATES: Final = {
     "accepted": ReceiptState.ACCEPTED,
     "buffered": ReceiptState.ACCEPTED,
@@ -88,6 +93,7 @@ class VonageSmsCalls:
             name,
             _STATES.get(word, ReceiptState.NONE),
             error=code,
+            error_class=FAULTS.get(code, ""),
             sender=e164(given.get("msisdn")),
             recipient=e164(given.get("to")),
             word=word,

@@ -5,14 +5,6 @@ from typing import Any, Final
 
 import orjson
 
-from onesixty.carriers.aggregators.calls import (
-    e164,
-    inbound,
-    object_of,
-    receipt,
-    text_fragment,
-    words,
-)
 from onesixty.carriers.clouds.aws_sns_logs import network
 from onesixty.carriers.clouds.sns_envelope import Envelopes, fetch_once
 from onesixty.carriers.contract import (
@@ -23,6 +15,15 @@ from onesixty.carriers.contract import (
     Price,
     Receipt,
     ReceiptState,
+)
+from onesixty.carriers.http.calls import (
+    e164,
+    faults,
+    inbound,
+    object_of,
+    receipt,
+    text_fragment,
+    words,
 )
 from onesixty.carriers.http.dialect import Ask
 from onesixty.kit.ids import from_hex
@@ -52,6 +53,12 @@ STATES: Final[Mapping[str, ReceiptState]] = {
     "TTL_EXPIRED": ReceiptState.EXPIRED,
     "UNKNOWN": ReceiptState.UNKNOWN,
 }
+FAULTS: Final = faults(
+    recipient="INVALID UNREACHABLE BLOCKED",
+    content="SPAM INVALID_MESSAGE FILE_INACCESSIBLE FILE_TYPE_UNSUPPORTED FILE_SIZE_EXCEEDED",
+    config="PROTECT_BLOCKED CARRIER_BLOCKED",
+    carrier="CARRIER_UNREACHABLE FAILED",
+)
 _PREFIXES: Final = ("TEXT_", "MEDIA_", "RCS_")
 _FAILED: Final = frozenset(
     {ReceiptState.UNDELIVERABLE, ReceiptState.REJECTED, ReceiptState.EXPIRED, ReceiptState.UNKNOWN}
@@ -85,6 +92,7 @@ def _receipt(config: CarrierConfig, call: Call, event: Mapping[str, Any]) -> Rec
         words(event["messageId"]),
         state,
         error=word if state in _FAILED else "",
+        error_class=FAULTS.get(word, ""),
         sender=e164(event.get("destinationPhoneNumber")),
         recipient=e164(event.get("originationPhoneNumber")),
         word=word,

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import orjson
 
-from onesixty.carriers.aggregators.calls import e164, json_of, object_of, objects, receipt, words
 from onesixty.carriers.clouds.sns_envelope import Envelopes, fetch_once
 from onesixty.carriers.contract import (
     Call,
@@ -23,6 +22,7 @@ from onesixty.carriers.contract import (
     ReceiptState,
     Reply,
 )
+from onesixty.carriers.http.calls import e164, json_of, object_of, objects, receipt, words
 from onesixty.carriers.http.dialect import Ask
 
 _UNPACKED_OCTETS_MOST: Final = 16_000_000

@@ -9,16 +9,6 @@ from typing import Any, Final
 
 import orjson
 
-from onesixty.carriers.aggregators.calls import (
-    e164,
-    inbound,
-    json_of,
-    object_of,
-    objects,
-    receipt,
-    text_fragment,
-    words,
-)
 from onesixty.carriers.contract import (
     Call,
     CallRefusedError,
@@ -28,6 +18,17 @@ from onesixty.carriers.contract import (
     Receipt,
     ReceiptState,
     Reply,
+)
+from onesixty.carriers.http.calls import (
+    e164,
+    faults,
+    inbound,
+    json_of,
+    object_of,
+    objects,
+    receipt,
+    text_fragment,
+    words,
 )
 from onesixty.kit.ids import from_hex
 
@@ -54,6 +55,13 @@ STATES: Final[Mapping[str, ReceiptState]] = {
     "5002": ReceiptState.UNKNOWN,  # the operator tells nothing
     "9999": ReceiptState.UNKNOWN,
 }
+FAULTS: Final = faults(
+    recipient="4002 4004 4007",
+    content="4000 4005",
+    config="4001 4003 4009 4010",
+    throttle="4008 4020",
+    carrier="4006 5000 5001",
+)
 _CODE: Final = re.compile(r"(?<!\d)\d{4}(?!\d)")
 
 
@@ -101,6 +109,7 @@ def _receipt(config: CarrierConfig, call: Call, data: Mapping[str, Any]) -> Rece
         words(data["messageid"]),
         _state(word, code),
         error=code if word != "Delivered" else "",
+        error_class=FAULTS.get(code, ""),
         sender=e164(data.get("to")),
         recipient=e164(data.get("from")),
         word=word,

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from onesixty.carriers.aggregators.calls import e164, inbound, receipt, text_fragment
 from onesixty.carriers.content import Content, Media
 from onesixty.carriers.contract import (
     Call,
@@ -21,6 +20,7 @@ from onesixty.carriers.contract import (
     Reply,
 )
 from onesixty.carriers.declared.rules import Condition, Place, Said, object_in
+from onesixty.carriers.http.calls import e164, inbound, receipt, text_fragment
 from onesixty.kit import ids
 from onesixty.sms.alphabet import Encoding
 from onesixty.sms.reassembly import Fragment

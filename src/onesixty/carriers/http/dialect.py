@@ -191,6 +191,12 @@ def by_code(
     return replace(verdict, retry_after_seconds=retry_after(answer, clock))
 
 
+def class_of(codes: Mapping[str, Callable[[str, str], Verdict]], code: str) -> str:
+    """Whose fault a failure with this code is, as ErrorClass; "" where the table lacks it."""
+    maker = codes.get(code)
+    return (maker(code, "").error_class if maker else None) or ""
+
+
 def retry_after(answer: Answer, clock: Clock) -> float | None:
     """Seconds of a Retry-After header (RFC 9110, 10.2.3: seconds or a date), or None."""
     text = answer.headers.get("retry-after", "").strip()

@@ -6,16 +6,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qs
 
-from onesixty.carriers.aggregators.calls import (
-    e164,
-    inbound,
-    json_of,
-    object_of,
-    objects,
-    receipt,
-    text_fragment,
-    words,
-)
 from onesixty.carriers.content import WHATSAPP, Content, Media
 from onesixty.carriers.contract import (
     Call,
@@ -27,7 +17,18 @@ from onesixty.carriers.contract import (
     ReceiptState,
     Reply,
 )
-from onesixty.carriers.whatsapp.codes import REJECTED
+from onesixty.carriers.http.calls import (
+    e164,
+    inbound,
+    json_of,
+    object_of,
+    objects,
+    receipt,
+    text_fragment,
+    words,
+)
+from onesixty.carriers.http.dialect import class_of
+from onesixty.carriers.whatsapp.codes import MAKERS, REJECTED
 from onesixty.carriers.whatsapp.dialect import words_of
 from onesixty.kit import ids
 
@@ -118,6 +119,7 @@ class WhatsAppCalls:
             words(status.get("id")),
             state,
             error=code,
+            error_class=class_of(MAKERS, code),
             word=word,
             sender=e164(status.get("recipient_id")),
             recipient=own,

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from onesixty.carriers.aggregators.calls import object_of, objects, words
 from onesixty.carriers.content import WHATSAPP, TemplateState
 from onesixty.carriers.contract import CarrierConfig, CarrierSpec, SettingField
+from onesixty.carriers.http.calls import object_of, objects, words
 from onesixty.carriers.http.carrier import HttpCarrier
 from onesixty.carriers.http.client import Client
 from onesixty.carriers.http.dialect import (

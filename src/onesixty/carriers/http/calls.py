@@ -103,6 +103,11 @@ def network(given: object) -> str:
     return text if text.isdecimal() and len(text) in NETWORK_DIGITS else ""
 
 
+def faults(**codes: str) -> dict[str, str]:
+    """The class of each code, from the codes of each class: `faults(recipient="50 200")`."""
+    return {code: name for name, listed in codes.items() for code in listed.split()}
+
+
 def receipt(
     config: CarrierConfig, call: Call, identifier: str, state: ReceiptState, **more: Any
 ) -> Receipt:

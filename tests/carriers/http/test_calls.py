@@ -5,12 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from onesixty.carriers.aggregators import calls
+from carriers.aggregators.wire import CALLBACK, NOW
 from onesixty.carriers.content import Content, Media
 from onesixty.carriers.contract import Call, CallRefusedError
+from onesixty.carriers.http import calls
 from onesixty.kit.clock import ManualClock
-
-from .wire import CALLBACK, NOW
 
 
 def _call(body: bytes = b"", query: str = "", **headers: str) -> Call:
@@ -92,3 +91,10 @@ def test_content_is_there_only_where_something_is() -> None:
     assert calls.media_content([]) is None
     assert calls.media_content([], "") is None
     assert calls.media_content([file], "cat") == Content(media=(file,), subject="cat")
+
+
+def test_faults_are_listed_by_class() -> None:
+    """Each code has the class that it is listed under."""
+    assert calls.faults(recipient="50 200", carrier="20") == {
+        "50": "recipient", "200": "recipient", "20": "carrier",
+    }  # fmt: skip
