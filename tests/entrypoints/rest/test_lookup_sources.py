@@ -1,9 +1,12 @@
 """The number plan and lookup sources over HTTP, from the plan to a live answer."""
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from messages.walk import Walk
@@ -177,3 +180,17 @@ async def test_others_see_the_plans_only(asking: Door, far_side: SimulatedLookup
     reader = await asking.key_of(asking.account_id, "messages:read", "numbers:read")
     assert (await asking.ask("GET", f"/v1/lookup/{NUMBER}?live=true", key=reader)).status == 403
     assert (await asking.ask("GET", "/v1/lookup-sources/main", key=reader)).status == 200
+
+
+async def test_the_guide(asking: Door) -> None:
+    """Its plan can be imported, and its source can be set."""
+    guide = Path(__file__).parents[3] / "docs" / "guide" / "lookup.md"
+    text = guide.read_text(encoding="utf-8")
+    plan = text.partition("prefix,mcc,mnc,name\n")[2].partition("```")[0]
+    assert (await put(asking, f"prefix,mcc,mnc,name\n{plan}")).body["added"] == 2
+    source = orjson.loads(text.partition("--json '")[2].partition("'\n")[0])
+    answer = await asking.ask("PUT", "/v1/lookup-sources/main", source)
+    assert answer.status == 200, answer.body
+    assert (answer.body["day_cap"], answer.body["keep_seconds"]) == ("10.0", 30 * 86_400)
+    fields = re.findall(r"^\| `(\w+)`", text, re.MULTILINE)
+    assert {*fields} <= {*answer.body}

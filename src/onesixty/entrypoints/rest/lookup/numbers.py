@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from phonenumbers import SUPPORTED_REGIONS
@@ -90,7 +90,7 @@ class ToldNetwork(BaseModel):
 class Asked(BaseModel):
     """What came of asking now."""
 
-    result: End
+    result: Literal["answered", "no_answer", "cap_reached", "being_asked", "no_source"]
     source: str | None
     price: Money | None = Field(description="Of the question; null when none was paid")
     detail: str | None
