@@ -110,6 +110,7 @@ PLANNED = {
     "settle.SETTLE": settle.SETTLE,
     "settling.COSTS": settling.COSTS,
     "settling.DUE": settling.DUE,
+    "settling.HELD": settling.HELD,
     "settling.LOOK": settling.LOOK,
     "settling.SETTLE": settling.SETTLE,
     "sweep.DOUBT": sweep.DOUBT,

@@ -33,6 +33,10 @@ UNUSED_SECONDS: Final = 60.0  # between looks where nobody pays (any more)
 DUE: Final = """
 SELECT message_id, account_id FROM holds WHERE due_at <= $1 ORDER BY due_at LIMIT $2
 """
+# Before their messages are read: who ends one of these meanwhile comes to wake its hold after this.
+HELD: Final = """
+SELECT message_id FROM holds WHERE message_id = ANY($1::uuid[]) ORDER BY message_id FOR UPDATE
+"""
 LOOK: Final = """
 SELECT h.message_id, h.account_id, h.payer_id, h.micros, h.charged, h.charge, h.country, h.caps,
     h.cap_micros, h.at, m.status, m.send_at, m.sent_at, m.expires_at, m.price_micros, m.segments,
@@ -123,6 +127,7 @@ class HoldSettler:
         named = [row["message_id"] for row in due], [row["account_id"] for row in due]
         work, silent = _Work(), _silent(book)
         caps = {cap.id: cap for some in book.billing.caps.values() for cap in some}
+        await tx.fetch(HELD, named[0])
         for row in await tx.fetch(LOOK, *named):
             _sort(work, row, judge(_known(row, silent), now), caps)
         await tx.fetch(holds.LOCK, sorted({payer_id for payer_id, *_ in work.settled}))

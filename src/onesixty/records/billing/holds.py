@@ -62,7 +62,13 @@ FROM unnest($14::int[], $15::date[], $16::bigint[], $17::smallint[])
 WHERE c.cap_id = counted.cap_id AND c.since = counted.since
 """
 
-WAKE: Final = "UPDATE holds SET due_at = $2 WHERE message_id = ANY($1::uuid[])"
+# Whoever settles takes them in the same order.
+WAKE: Final = """
+WITH held AS (
+    SELECT message_id FROM holds WHERE message_id = ANY($1::uuid[]) ORDER BY message_id FOR UPDATE
+)
+UPDATE holds h SET due_at = $2 FROM held WHERE h.message_id = held.message_id
+"""
 
 
 @dataclass(frozen=True, slots=True)
