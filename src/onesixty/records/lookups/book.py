@@ -1,5 +1,6 @@
 """What processes have in memory of lookups: the own number plan and the sources."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -64,7 +65,7 @@ async def load(connection: Connection, before: LookupBook) -> LookupBook:
     state = await number_plan.state(connection)
     plan = before.plan
     if state["revision"] != before.revision:
-        plan = NetworkPlan(await number_plan.rows_of(connection))
+        plan = await asyncio.to_thread(NetworkPlan, await number_plan.rows_of(connection))
     rows = await connection.fetch(_SOURCES)
     return LookupBook(state["revision"], plan, tuple(_source(row) for row in rows))
 
