@@ -27,7 +27,7 @@ class Network:
 
 
 NOBODY: Final = Network("")  # in a plan: nobody that is known, whatever shorter digits say
-_HEAD: Final = 3  # "+" and two digits, by which a plan knows how long its prefixes are there
+_HEAD: Final = 5  # "+" and four digits, by which a plan knows how long its prefixes are there
 
 
 class NetworkPlan:
@@ -38,10 +38,7 @@ class NetworkPlan:
         self._rows = {f"+{prefix}": network for prefix, network in rows.items()}
         ends: dict[str, set[int]] = {}
         for prefix in self._rows:
-            heads = [prefix[:_HEAD]]
-            if len(prefix) < _HEAD:  # "+7" counts for +70 to +79
-                heads = [f"{prefix}{digit}"[:_HEAD] for digit in range(10)]
-            for head in heads:
+            for head in _heads(prefix[:_HEAD]):
                 ends.setdefault(head, set()).add(len(prefix))
         self._ends = {head: tuple(sorted(some, reverse=True)) for head, some in ends.items()}
 
@@ -57,6 +54,12 @@ class NetworkPlan:
             if network is not None:
                 return (number[1:end], network) if network is not NOBODY else None
         return None
+
+
+def _heads(start: str) -> list[str]:
+    """All beginnings of the full length that have this one: +4 has +4000 to +4999."""
+    missing = _HEAD - len(start)
+    return [f"{start}{n:0{missing}}" for n in range(10**missing)] if missing else [start]
 
 
 def code_of(text: str) -> str | None:
