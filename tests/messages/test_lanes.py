@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from on_file import OnFile
+from onesixty.carriers import loopback, registry
+from onesixty.carriers.contract import SettingField
 from onesixty.kit import chance
 from onesixty.kit.secrets import Sealer
 from onesixty.messages.lanes import CUT_OFF_SECONDS, LaneKeeper
@@ -163,6 +166,38 @@ async def test_carriers_that_are_one_account_are_known(
     ]
     await follow(walk, lanes)
     assert lanes.one_account() == {one: [two], two: [one]}
+
+
+async def test_accounts_that_nobody_named_are_not_one(
+    walk: Walk, lanes: LaneKeeper, on_file: OnFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two carriers that leave out what names their account may be of two; one name of two is one.
+
+    Kinds that are not there any more harm nobody.
+    """
+    fields = tuple(SettingField(name, "text", name) for name in ("plan", "project"))
+    spec = replace(loopback.SPEC, kind="pigeon", fields=fields, account=("plan", "project"))
+    monkeypatch.setitem(registry.SPECS, "pigeon", spec)
+    one, two, *_ = [
+        await on_file.carrier(walk.account, kind="pigeon", settings=settings, enabled=False)
+        for settings in ({"plan": "a"}, {"plan": "a"}, {}, {})
+    ]
+    await follow(walk, lanes)
+    assert lanes.one_account() == {one: [two], two: [one]}
+    monkeypatch.delitem(registry.SPECS, "pigeon")
+    assert lanes.one_account() == {}
+
+
+async def test_carriers_that_send_messages_whole(
+    walk: Walk, lanes: LaneKeeper, on_file: OnFile
+) -> None:
+    """Those over HTTP, whatever a text is cut into; SMPP and the loopback send each segment."""
+    settings = {"account_sid": "AC" + "1" * 32, "auth_token": "hush"}
+    whole = await on_file.carrier(walk.account, kind="twilio", settings=settings, enabled=False)
+    smpp = {"host": "127.0.0.1", "system_id": "me"}
+    await on_file.carrier(walk.account, kind="smpp", settings=smpp, enabled=False)
+    await follow(walk, lanes)
+    assert lanes.wholes() == [whole]
 
 
 async def test_sessions_are_shared_with_a_newcomer(

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from onesixty.app import App
 from onesixty.kit.chance import chance
 from onesixty.kit.clock import SystemClock
 from onesixty.simulator.fault_words import Share
@@ -34,11 +35,25 @@ async def twilio(walk: Walk, faults: HttpFaults) -> AsyncIterator[Stage]:
         await stage.stop()
 
 
+def watched(app: App) -> list[None]:
+    """Has an entry for each time that the process is told to look for parked receipts."""
+    told: list[None] = []
+    parked = app.reconciler.parked
+
+    def note() -> None:
+        told.append(None)
+        parked()
+
+    app.reconciler.parked = note  # type: ignore[method-assign]
+    return told
+
+
 @pytest.mark.parametrize("roles", [("all",), ("api", "dispatch", "notify")])
 async def test_receipts_and_messages_come_by_http(url: str, roles: tuple[str, ...]) -> None:
     """They come to the process that answers, early or after a lost answer, and are told of."""
     faults = HttpFaults(receipt_early=Share(every=2), drop_answers=Share(every=3))
     async with walking(url, *roles) as walk, twilio(walk, faults) as stage:
+        woken = [watched(other) for other in walk.others if other.role == "dispatch"]
         sent = [
             await walk.send(THEIRS, f"text {n}", **{"from": OURS}, tags=["http"]) for n in range(3)
         ]
@@ -52,5 +67,6 @@ async def test_receipts_and_messages_come_by_http(url: str, roles: tuple[str, ..
             return [one["body"] for one in page["data"]] == ["hello yourself"]
 
         await until(is_here)
+        assert all(woken)  # a receipt came before its answer, to the process that answers
         shown = await walk.get("/v1/carriers/twilio")
         assert shown["last_refused_call"] is None
