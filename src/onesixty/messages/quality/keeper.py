@@ -30,7 +30,7 @@ from onesixty.records.snapshot import SnapshotKeeper
 from onesixty.storage.database import Connection, Database, columns
 
 _log = structlog.get_logger()
-LOCK: Final = 0x0160_0164  # advisory
+LOCK: Final = 0x0160_0167  # advisory
 IDLE_SECONDS: Final = 5.0
 JUDGE_SECONDS: Final = 15.0
 WINDOW_MINUTES: Final = 10
