@@ -89,6 +89,7 @@ async def test_what_is_exported_can_be_imported(door: Door) -> None:
     text, before = answer.body, await exported(door)
     assert answer.headers["content-type"].startswith("application/yaml")
     assert text.startswith("# Routes at revision 2\n")
+    assert [*yaml.safe_load(text)["routes"][0]["match"]["time"]] == [*hours]
     assert yaml.safe_load(text)["routes"][0] == {
         "name": "hours",
         "position": 100,

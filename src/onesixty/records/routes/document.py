@@ -13,6 +13,7 @@ import yaml
 
 from onesixty.kit.problems import FieldError, Problem
 from onesixty.records import carriers
+from onesixty.records.routes.match import MATCHES, TIME_FIELDS
 from onesixty.storage.database import Connection
 
 Document = dict[str, Any]
@@ -204,21 +205,32 @@ def _moved(old: Document, new: Document) -> list[str]:
 def _short(route: dict[str, Any]) -> dict[str, Any]:
     shown: dict[str, Any] = {"name": route["name"], "position": route["position"]}
     if route["match"]:
-        shown["match"] = {name: _one(values) for name, values in route["match"].items()}
-    groups = [
-        {**group, "carriers": [_short_lane(one) for one in group["carriers"]]}
-        for group in route["groups"]
-    ]
+        shown["match"] = {
+            name: _one(route["match"][name]) for name in MATCHES if name in route["match"]
+        }
+    groups = [_short_group(one) for one in route["groups"]]
     if len(groups) == 1 and groups[0].keys() <= {"strategy", "carriers"}:
-        shown |= {name: groups[0][name] for name in ("strategy", "carriers")}
+        shown |= groups[0]
     else:
         shown["groups"] = groups
     return shown if route["enabled"] else {**shown, "enabled": False}
 
 
 def _one(values: list[Any]) -> Any:
-    return values[0] if len(values) == 1 else values
+    # Stored objects have lost the order in which people write them.
+    ordered = [
+        {name: one[name] for name in TIME_FIELDS} if isinstance(one, dict) else one
+        for one in values
+    ]
+    return ordered[0] if len(ordered) == 1 else ordered
+
+
+def _short_group(group: dict[str, Any]) -> dict[str, Any]:
+    lanes = [_short_lane(one) for one in group["carriers"]]
+    rest = {name: value for name, value in group.items() if name not in ("strategy", "carriers")}
+    return {"strategy": group["strategy"], "carriers": lanes, **rest}
 
 
 def _short_lane(lane: dict[str, Any]) -> dict[str, Any]:
-    return lane if lane["weight"] != 1 else {"carrier": lane["carrier"]}
+    shown = {"carrier": lane["carrier"]}
+    return shown if lane["weight"] == 1 else {**shown, "weight": lane["weight"]}

@@ -30,6 +30,7 @@ MATCHES: Final[dict[str, str]] = {
 VALUES_MOST: Final = 1000
 NAMED_MOST: Final = 10  # values that words about a condition name
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+TIME_FIELDS: Final = ("days", "from", "to", "zone")
 _PREFIX: Final = re.compile(r"\+[1-9][0-9]{0,14}")
 _NETWORK: Final = re.compile(r"([2-79][0-9]{2})-?([0-9]{2,3})")
 _MINUTE: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00")
@@ -147,7 +148,7 @@ def _normal(name: str, value: Any) -> Any:
 
 
 def _normal_time(value: Any) -> dict[str, Any] | None:
-    if not isinstance(value, dict) or value.keys() - {"days", "from", "to", "zone"}:
+    if not isinstance(value, dict) or value.keys() - set(TIME_FIELDS):
         return None
     days = value.get("days", list(DAYS))
     begins, ends = value.get("from", "00:00"), value.get("to", "24:00")
