@@ -399,6 +399,7 @@ def _loops(app: App, clock: Clock, settings: Settings, configs: CarrierConfigs) 
         loops.append(Loop("learn", app.receiver.learn, clock, idle_seconds=60))
     if app.role not in DISPATCHING:
         return loops
+    app.sweeper.is_called = configs.public_url is not None
     parts = app.database, clock, app.dispatcher
     graces = Graces(settings.failover_otp_seconds, settings.failover_seconds)
     network = app.acceptor.router.facts.network

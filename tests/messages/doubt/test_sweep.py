@@ -68,6 +68,24 @@ async def test_a_carrier_without_receipts_ends_with_sent(walk: Walk, on_file: On
     assert await walk.status(message) == "sent"
 
 
+@pytest.mark.parametrize(
+    ("is_called", "query", "status"),
+    [(True, False, "expired"), (False, False, "sent"), (False, True, "expired")],
+)
+async def test_a_carrier_that_cannot_call(
+    walk: Walk, on_file: OnFile, is_called: bool, query: bool, status: str
+) -> None:
+    """Where a provider over HTTP has no way to us "sent" is the end too, unless it is asked."""
+    settings = {"account_sid": "AC" + "1" * 32, "auth_token": "hush", "query": query}
+    number = await on_file.carrier(walk.account, kind="twilio", settings=settings)
+    walk.sweeper.is_called = is_called
+    message, _ = await sent(walk)
+    await walk.database.fetch("UPDATE messages SET carrier_id = $1", number)
+    await pass_time(walk, 2 * BEHIND.total_seconds())
+    await end(walk)
+    assert await walk.status(message) == status
+
+
 async def test_what_is_sent_late_is_found_too(walk: Walk) -> None:
     """A message that waited long is looked for by when it was sent, not by when it was taken."""
     later = walk.clock.now() + timedelta(days=2)

@@ -155,6 +155,7 @@ class Sweeper:
         self._slice = PASS_FIRST
         self.wake_webhooks: Callable[[], None] = lambda: None
         self.carrier_at: Callable[[int], Carrier | None] = lambda carrier_id: None
+        self.is_called = True  # far sides that tell by HTTP reach us
         self.look: Callable[[set[int]], None] = lambda carrier_ids: None
 
     async def run_once(self) -> bool:
@@ -167,7 +168,7 @@ class Sweeper:
         async with self._database.write() as tx:
             if not await tx.fetchval("SELECT pg_try_advisory_xact_lock($1)", LOCK):
                 return False
-            carriers = await _carriers(tx)
+            carriers = await _carriers(tx, self.is_called)
             if due:
                 await self._look(tx, due, carriers, news)
             passed = await self._pass(tx, now, carriers) if passing else False
@@ -273,15 +274,18 @@ class Sweeper:
         return full or until < end
 
 
-async def _carriers(tx: Connection) -> _Carriers:
+async def _carriers(tx: Connection, is_called: bool) -> _Carriers:
     silent, askable = set(), set()
     for row in await tx.fetch("SELECT id, kind, settings FROM carriers"):
         spec = registry.SPECS.get(row["kind"])
         settings: Mapping[str, Any] = row["settings"]
+        is_askable = settings.get("query", False)
         if spec is None or not spec.tells(settings):
             silent.add(row["id"])
-        elif settings.get("query", False):
+        elif is_askable:
             askable.add(row["id"])
+        elif spec.calls and not is_called:
+            silent.add(row["id"])  # what it would tell comes to nobody
     return _Carriers(frozenset(silent), frozenset(askable))
 
 
