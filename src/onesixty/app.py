@@ -267,12 +267,14 @@ def _inform_router(app: App, quality: QualityKeeper) -> list[Loop]:
     facts.cost = Costs(lambda: keeper.book.billing, clock.now).of
     facts.quality, facts.version = quality.of, lambda: quality.version
     networks = Loop("networks", lookups.networks.run_once, clock, idle_seconds=LOOKUPS_IDLE_SECONDS)
+    asking = Loop("lookups", lookups.run_once, clock, idle_seconds=LOOKUPS_IDLE_SECONDS)
+    lookups.wake = asking.wake
     keeper.on_change(lookups.networks.follow)
     keeper.on_change(networks.wake)
     return [
         Loop("quality", quality.run_once, clock, idle_seconds=QUALITY_IDLE_SECONDS),
         networks,
-        Loop("lookups", lookups.run_once, clock, idle_seconds=LOOKUPS_IDLE_SECONDS),
+        asking,
     ]
 
 

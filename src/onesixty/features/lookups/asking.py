@@ -71,6 +71,7 @@ class Lookups:
     ) -> None:
         self.networks = networks
         self.wake_webhooks: Callable[[], None] = lambda: None
+        self.wake: Callable[[], None] = lambda: None  # there are numbers to be asked about
         self._database, self._clock, self._keeper = database, clock, keeper
         self._sealer = sealer
         self._open: dict[int, tuple[SourceRecord, Source]] = {}
@@ -88,6 +89,7 @@ class Lookups:
                 continue
             if len(self._waiting) < WAITING_MOST:
                 self._waiting[number] = None
+                self.wake()
 
     def receipts(self, told: Sequence[tuple[Any, Receipt]]) -> None:
         """Receipts, each with the row of its submission: networks that differ are kept."""
@@ -111,9 +113,10 @@ class Lookups:
         if self._learnt:
             await self._keep()
         if self._clock.monotonic() - self._forgot_at >= FORGET_SECONDS:
-            self._forgot_at = self._clock.monotonic()
             async with self._database.write() as tx:
-                await known.forget(tx, self._clock.now(), FORGET_MOST)
+                gone = await known.forget(tx, self._clock.now(), FORGET_MOST)
+            if gone < FORGET_MOST:  # else there may be more, when it runs next
+                self._forgot_at = self._clock.monotonic()
         batch = list(self._waiting)[:BATCH_MOST]
         for number in batch:
             del self._waiting[number]

@@ -120,6 +120,7 @@ async def find(connection: Connection, numbers: Sequence[str], now: datetime) ->
     return {row["number"]: Known(**row) for row in rows}
 
 
-async def forget(tx: Connection, now: datetime, most: int) -> None:
-    """Drop what has expired, so many rows at most."""
-    await tx.execute(FORGET, now, most)
+async def forget(tx: Connection, now: datetime, most: int) -> int:
+    """Drop what has expired, so many rows at most; how many there were."""
+    done: str = await tx.execute(FORGET, now, most)
+    return int(done.rpartition(" ")[2])
