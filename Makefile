@@ -23,8 +23,8 @@ demo: .venv/.synced ## Send messages through a simulated carrier and watch them
 serve: .venv/.synced ## Run the platform on its embedded PostgreSQL
 	@$(BIN)/onesixty serve $(ARGS)
 
-# By file: a file's tests share the server that its fixtures start. In the order of the tree: xdist would
-# begin with the files of many tests and end with the few that take longest. Four on two cores: most wait.
+# By file or more (tests/shares.py): tests share the server that a fixture starts. In the order given there:
+# xdist would begin with the files of many tests and end with those that take longest. Four on two cores: most wait.
 test: .venv/.synced ## Run all tests; ARGS="tests/sms -k gsm" for some
 	@$(BIN)/pytest -n 4 --dist loadscope --no-loadscope-reorder $(ARGS)
 

@@ -13,12 +13,14 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import psycopg
 import pytest
 import structlog
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from on_file import OnFile
 from onesixty.kit import chance as chances
@@ -27,6 +29,7 @@ from onesixty.kit.secrets import Sealer
 from onesixty.storage import embedded, partitions
 from onesixty.storage.database import Database
 from onesixty.storage.migrate import migrate
+from shares import begins_late, unit_of
 
 _DIRECTORY = "ONESIXTY_TEST_DIRECTORY"
 _GIVEN = "ONESIXTY_TEST_DATABASE_URL"
@@ -56,6 +59,20 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         if (directory / "used").exists():
             embedded.discard(embedded.start(directory))
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long begins first."""
+    items.sort(key=lambda item: begins_late(item.nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """By scope: tests that share what is slow to make go to one worker."""
+    if config.getoption("dist") != "loadscope":
+        return None
+    scheduler = LoadScopeScheduling(config, log)
+    scheduler._split_scope = unit_of
+    return scheduler
 
 
 @pytest.fixture(scope="session")

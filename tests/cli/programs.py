@@ -17,12 +17,14 @@ from onesixty.cli import main
 from onesixty.storage import embedded
 
 PROGRAM = (sys.executable, "-P", "-m", "onesixty.cli")
+# In memory, if there is room for it; the disk outside a run of tests.
+_FOLDERS = os.environ.get("ONESIXTY_TEST_DIRECTORY") or tempfile.gettempdir()
 # Compiled once, not at every start.
 ENVIRONMENT = {
     name: text
     for name, text in os.environ.items()
     if not name.startswith("ONESIXTY_") and name != "PYTHONDONTWRITEBYTECODE"
-}
+} | {"TMPDIR": _FOLDERS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ def serve(data_dir: Path, *arguments: str, **environment: str) -> Served:
 @contextlib.contextmanager
 def data_folder(name: str = "data") -> Iterator[Path]:
     """The name of a data directory that is gone afterwards, with its database wherever it is."""
-    folder = Path(tempfile.mkdtemp(prefix="onesixty-test-"))
+    folder = Path(tempfile.mkdtemp(prefix="data-", dir=_FOLDERS))
     folder.chmod(0o755)  # the user that PostgreSQL runs as under root must pass
     data_dir = folder / name
     try:

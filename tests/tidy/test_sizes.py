@@ -40,8 +40,8 @@ def test_functions_take_few_parameters() -> None:
         f"{module.at(function)} {function.name}: {count} parameters"
         for module in modules()
         for function in module.functions()
-        if not _is_command(function)
         if (count := _parameters(module, function)) > PARAMETERS
+        if not _is_command(function)
     ]
     assert not offenders, listed(offenders)
 
@@ -85,13 +85,13 @@ def _is_command(function: Function) -> bool:
 
 
 @functools.cache
-def _methods(tree: ast.Module) -> frozenset[ast.stmt]:
-    classes = (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+def _methods(module: Module) -> frozenset[ast.stmt]:
+    classes = (node for node in module.statements() if isinstance(node, ast.ClassDef))
     return frozenset(one for node in classes for one in node.body)
 
 
 def _takes_self(module: Module, function: Function) -> bool:
-    if function not in _methods(module.tree):
+    if function not in _methods(module):
         return False
     decorators = {node.id for node in function.decorator_list if isinstance(node, ast.Name)}
     return "staticmethod" not in decorators
