@@ -9,6 +9,7 @@ from onesixty.kit.secrets import Sealer, token_bytes
 from onesixty.storage.database import Connection, Rows
 
 ROOT = "default"
+CURRENCY = "EUR"  # of the first account, until it is told another one
 
 
 async def create(
@@ -20,13 +21,16 @@ async def create(
 ) -> int:
     """Make an account and return its number; raises Problem `conflict` when the name is taken."""
     identifier: int | None = await tx.fetchval(
-        "INSERT INTO accounts (public_id, parent_id, name, default_sender, signing_secret)"
-        " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (name) DO NOTHING RETURNING id",
+        "INSERT INTO accounts"
+        " (public_id, parent_id, name, default_sender, signing_secret, currency)"
+        " VALUES ($1, $2, $3, $4, $5, coalesce((SELECT currency FROM accounts WHERE id = $2), $6))"
+        " ON CONFLICT (name) DO NOTHING RETURNING id",
         ids.uuid7(),
         parent_id,
         name,
         default_sender,
         sealer.seal(token_bytes(24)),
+        CURRENCY,
     )
     if identifier is None:
         detail = f"there is an account named {name} already"

@@ -46,6 +46,8 @@ async def test_whose_money_and_whose_prices(database: Database, on_file: OnFile)
     payer = billing.payers[branch]
     assert payer.deck is not None
     assert (payer.deck.name, payer.currency, payer.credit) == ("retail", "USD", 5)
+    assert keeper.book.accounts[branch].currency == "USD"
+    kiosk = await on_file.account(parent=branch)
     costs = Costs(lambda: keeper.book.billing, clock.now)
     assert costs.of(carrier, "+447700900123", None, "sms") == cost
     assert costs.of(carrier, "+447700900123", None, "mms") is None
@@ -55,6 +57,8 @@ async def test_whose_money_and_whose_prices(database: Database, on_file: OnFile)
         await tx.execute("UPDATE decks SET revision = 1 WHERE name = 'cost'")
     await keeper.follow()
     assert {one.account_id for one in keeper.book.billing.payers.values()} == {top, shop}
+    assert keeper.book.accounts[kiosk].currency == "USD"
+    assert keeper.book.accounts[other].currency == "EUR"
     now, before = keeper.book.billing.decks, billing.decks
     same = {now[number].name: now[number].rows is before[number].rows for number in now}
     assert same == {"retail": True, "branch": True, "cost": False}

@@ -31,6 +31,16 @@ INSERT INTO payers (account_id, mode, credit, low) VALUES ($1, $2, $3, $4)
 ON CONFLICT (account_id) DO UPDATE SET mode = excluded.mode, credit = excluded.credit,
     low = excluded.low, updated_at = now()
 """
+# Of those below too, as far as they do not pay by themselves: their caps are in it.
+_CURRENCY: Final = """
+WITH RECURSIVE below AS (
+    SELECT id FROM accounts WHERE id = $1
+    UNION ALL
+    SELECT a.id FROM accounts a JOIN below ON a.parent_id = below.id
+    WHERE NOT EXISTS (SELECT FROM payers p WHERE p.account_id = a.id)
+)
+UPDATE accounts a SET currency = $2 FROM below WHERE a.id = below.id
+"""
 _WRITE: Final = f"""
 WITH written AS (
     INSERT INTO transfers (account_id, id, kind, source, target, micros, at, note)
@@ -122,9 +132,7 @@ async def change_terms(tx: Connection, account_id: int, terms: Terms) -> None:
         ):
             detail = f"its money is in {row['currency']}: the currency cannot change any more"
             raise Problem("conflict", detail, (FieldError("/currency", "in_use", detail),))
-        await tx.execute(
-            "UPDATE accounts SET currency = $2 WHERE id = $1", account_id, terms.currency
-        )
+        await tx.execute(_CURRENCY, account_id, terms.currency)
     if terms.mode is None:
         await tx.execute("DELETE FROM payers WHERE account_id = $1", account_id)
         return
