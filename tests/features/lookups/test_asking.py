@@ -178,6 +178,20 @@ async def test_receipts_teach(looking: Looking, told: str, kept: str | None) -> 
     assert looking.networks.of(NUMBER) == (kept or O2)
 
 
+async def test_carriers_of_others_teach_nothing(looking: Looking) -> None:
+    """Who brings a carrier of an account below cannot steer the messages of others by it."""
+    await looking.send()
+    below = "WITH below AS (INSERT INTO accounts (public_id, parent_id, name, signing_secret)"
+    await looking.walk.ask(
+        f"{below} SELECT gen_random_uuid(), id, 'below', '' FROM accounts RETURNING id)"
+        " UPDATE carriers SET account_id = below.id FROM below WHERE name = 'first' RETURNING 1"
+    )
+    await looking.walk.keeper.follow()
+    await looking.told(VODAFONE)
+    await looking.run()
+    assert looking.networks.of(NUMBER) == O2
+
+
 async def test_an_answer_counts_more_than_receipts(looking: Looking) -> None:
     """What a source was paid for stays, whatever a carrier says by the way."""
     await looking.source(follow=False)

@@ -3,6 +3,7 @@ for by a message: the next one to the number goes by the answer.
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -36,6 +37,7 @@ LEARNT_FOR: Final = timedelta(days=30)
 FORGET_MOST: Final = 5000
 FORGET_SECONDS: Final = 60.0
 IDLE_SECONDS: Final = 2.0
+_NUMBER: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 _log = structlog.get_logger()
 
 
@@ -92,13 +94,17 @@ class Lookups:
                 self.wake()
 
     def receipts(self, told: Sequence[tuple[Any, Receipt]]) -> None:
-        """Receipts, each with the row of its submission: networks that differ are kept."""
+        """Receipts, each with the row of its submission: networks that differ are kept.
+
+        Carriers of accounts below teach nothing: what they say would steer the messages of others.
+        """
         if not self.networks.is_used:
             return
-        for _, receipt in told:
+        for row, receipt in told:
             number, code = receipt.sender, receipt.network and code_of(receipt.network)
-            differs = code and number[:1] == "+" and self.networks.of(number) != code
-            if code and differs and len(self._learnt) < WAITING_MOST:
+            if not code or not _NUMBER.fullmatch(number) or self.networks.of(number) == code:
+                continue
+            if self._is_ours(row["carrier_id"]) and len(self._learnt) < WAITING_MOST:
                 self._learnt[number] = code
 
     async def look(self, number: str, country: str, name: str | None = None) -> Asked:
@@ -132,6 +138,11 @@ class Lookups:
 
     def _follows(self) -> bool:
         return any(one.enabled and one.follow for one in self._keeper.book.lookups.sources)
+
+    def _is_ours(self, carrier_id: int) -> bool:
+        book = self._keeper.book
+        carrier = book.carriers.get(carrier_id)
+        return carrier is not None and book.accounts[carrier.account_id].parent_id is None
 
     async def _keep(self) -> None:
         told, self._learnt = self._learnt, {}
