@@ -74,3 +74,24 @@ def test_providers_that_nobody_plays() -> None:
     assert (refused.returncode, "there are: aws_" in refused.stderr) == (2, True)
     refused = onesixty("simulate", "http", "--fault", "gravity=1")
     assert (refused.returncode, "'gravity'" in refused.stderr) == (2, True)
+
+
+def test_a_lookup_source() -> None:
+    """It listens, answers as the settings that it prints read it, and counts."""
+    simulator = subprocess.Popen(
+        [*PROGRAM, "simulate", "lookups", "--port", "0"],
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert simulator.stdout
+    simulator.stdout.readline()
+    source = json.loads(simulator.stdout.readline().partition("/simulated ")[2])["settings"]
+    url = source["request"]["url"].replace("{to_digits}", "447700900127")
+    for name in ("base_url", "api_key"):
+        url = url.replace(f"{{{name}}}", source[name])
+    with urlopen(url, timeout=10) as answer:
+        assert json.loads(answer.read())["mccmnc"] == "23415"
+    simulator.terminate()
+    rest, _ = simulator.communicate(timeout=10)
+    assert (simulator.returncode, rest) == (0, "questions 1\n")

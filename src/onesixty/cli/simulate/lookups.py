@@ -22,7 +22,7 @@ def lookups(
     """Run a simulated lookup source until Ctrl-C. Numbers that end in 7 are ported."""
     source = SimulatedLookups()
     run_until_interrupted(_serve(source, host, port))
-    out.print(f"asked about {len(source.asked):,} numbers")
+    out.print(f"questions {len(source.asked):,}")
 
 
 async def _serve(source: SimulatedLookups, host: str, port: int) -> None:
