@@ -278,6 +278,13 @@ async def test_words_that_cannot_be_kept(rig: Rig) -> None:
     assert outcome.detail == "no" + "x" * 998
 
 
+async def test_prices_that_cannot_be_kept(rig: Rig) -> None:
+    """A sum beyond what the database counts to is no price."""
+    rig.dialect.verdict = lambda one, answer: accepted("a", price=Price(2**63, "EUR"))
+    outcome = await rig.send()
+    assert (outcome.kind, outcome.price) == (OutcomeKind.ACCEPTED, None)
+
+
 async def test_parts_with_ids_of_their_own(rig: Rig) -> None:
     """Each id is a part; where some have none, those with one are known to be taken."""
     rig.dialect.verdict = lambda one, answer: replace(accepted("a"), part_ids=("a", "b"))

@@ -269,6 +269,8 @@ def _storable(verdict: Verdict) -> Verdict:
         verdict = replace(verdict, detail=detail.replace("\0", "")[:DETAIL_MOST])
     if "\0" in code or len(code) > CODE_MOST:
         verdict = replace(verdict, code=code.replace("\0", "")[:CODE_MOST])
+    if verdict.price and verdict.price.micros >= 1 << 63:  # a sum may be, though no addend is
+        verdict = replace(verdict, price=None)
     return verdict
 
 
