@@ -12,8 +12,8 @@ from onesixty.kit.chance import chance
 
 from .served import BINDS, HELD_MOST, PATIENCE_SECONDS, Platform, running, until
 
-MESSAGES = 1000
-EARLIEST, LATEST = 300, 500  # it comes after so many acknowledgements
+MESSAGES = 500
+EARLIEST, LATEST = 120, 200  # it comes after so many acknowledgements
 TAKEOVER_SECONDS = 10.0
 _HOLDERS = """
 SELECT n.name, count(slot.pid) FROM nodes n

@@ -43,7 +43,7 @@ def received(planned: Plan, built: list[Part], reference: int) -> list[Fragment]
     ]
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(texts(), st.sampled_from(Concatenation), st.integers(0, 0xFFFF))
 @example("я" * 66 + "😀" + "яяя", Concatenation.UDH8, 1)
 @example("a" * 152 + "€" + "a" * 10, Concatenation.UDH8, 1)
@@ -58,7 +58,7 @@ def test_what_is_split_is_joined_to_the_same_text(
     assert not assembled.flaws
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(texts(), st.sampled_from(Concatenation), st.sets(st.sampled_from(Language), max_size=2))
 def test_parts_are_whole_and_fit(
     text: str, concatenation: Concatenation, languages: set[Language]

