@@ -32,7 +32,7 @@ sys.stdin.read()
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    """A folder that the service user of root can reach, unlike pytest's own; in memory if may be."""
+    """A folder that the service user of root can reach, unlike pytest's own; best in memory."""
     above = os.environ.get("ONESIXTY_TEST_DIRECTORY")
     path = Path(tempfile.mkdtemp(prefix="data-", dir=above)).resolve()
     path.chmod(0o755)
