@@ -27,6 +27,7 @@ _THERE = {
     "/v1/carriers/{name}": "sandbox",
     "/v1/routes/{name}": "all",
     "/v1/prices/{name}": "retail",
+    "/v1/lookup-sources/{name}": "main",
 }
 _THERE_BY_NAME = {"number": "+447700900123", "revision": "1", "code": "not_found"}
 _numbers = itertools.count()
@@ -120,6 +121,8 @@ async def _fill(api: Api) -> None:
     for name, path, body in made:
         api.there[name] = (await api.make(path, body))["id"]
     await _fill_money(api)
+    question = {"request": {"url": "http://127.0.0.1:1/{to}"}, "answer": {"network": "/mccmnc"}}
+    await api.ask("PUT", "/v1/lookup-sources/main", {"settings": question})
     nowhere = {"host": "127.0.0.1", "port": 1, "system_id": "x", "password": "x"}
     await api.make("/v1/carriers", {"name": "deaf", "kind": "smpp", "settings": nowhere})
     await api.make("/v1/esmes", {"system_id": "acme01", "password": "secret"})
