@@ -1,5 +1,6 @@
 """Why: codes for programs, words for people, and few rows for many messages."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -134,6 +135,14 @@ def test_the_whole_of_one() -> None:
 def test_codes(taker: RouteRecord, known: Facts, expected: list[tuple[str, str]]) -> None:
     """Each way to be chosen, or to be put behind, has its code."""
     assert codes(book(taker), known) == expected
+
+
+def test_a_carrier_that_is_paused() -> None:
+    """It takes nothing now, and the reason is told."""
+    rules = book(route(1, 11, 12))
+    assert isinstance(rules.carriers, dict)
+    rules.carriers[11] = replace(rules.carriers[11], paused=True)
+    assert codes(rules, facts(12)) == [("12", "best_left"), ("11", "paused")]
 
 
 def test_words() -> None:

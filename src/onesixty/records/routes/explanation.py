@@ -274,6 +274,8 @@ def _why_chosen(book: Snapshot, scene: Scene) -> tuple[str, str]:
 def _why_not(book: Snapshot, scene: Scene, number: int) -> tuple[str, str]:
     first = scene.order.tried[0]
     stands, group = scene.standings[number], scene.group(number)
+    if book.carriers[scene.candidates[number].carrier_id].paused:
+        return "paused", "it is paused"
     if not scene.up[number]:
         return "down", "it takes nothing now"
     if number == scene.order.preferred:
