@@ -176,6 +176,8 @@ async def test_receipts_teach(looking: Looking, told: str, kept: str | None) -> 
     assert await looking.walk.status(message) == "delivered"
     assert await looking.walk.ask("SELECT network FROM number_networks") == kept
     assert looking.networks.of(NUMBER) == (kept or O2)
+    carrier = looking.walk.carriers[1 if kept else 0]
+    assert (await looking.send()).carrier_id == carrier.number
 
 
 async def test_carriers_of_others_teach_nothing(looking: Looking) -> None:
