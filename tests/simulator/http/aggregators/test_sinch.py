@@ -7,8 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sinch import SinchClient
-from sinch.domains.sms.api.v1.exceptions import SmsException
 
 from carriers.aggregators.wire import CALLBACK, MESSAGE_ID, NOW, config, submission
 from onesixty.carriers.aggregators.sinch import SPEC, SinchDialect
@@ -33,6 +31,8 @@ def desk() -> Iterator[Desk]:
 
 
 def _official(desk: Desk) -> Any:
+    from sinch import SinchClient  # it takes 2 s, which only who runs these tests shall wait
+
     client = SinchClient(
         service_plan_id=SETTINGS["service_plan_id"],
         sms_api_token=SETTINGS["api_token"],
@@ -92,6 +92,8 @@ async def test_binaries_and_media_arrive_equal(desk: Desk) -> None:
 
 def test_the_client_reads_our_errors(desk: Desk) -> None:
     """A refusal of the simulated Sinch is the error that the client knows."""
+    from sinch.domains.sms.api.v1.exceptions import SmsException
+
     desk.refusal = Refusal.RECIPIENT
     with pytest.raises(SmsException) as caught:
         _official(desk).send_sms(body="hello", **SHARED)
@@ -100,6 +102,8 @@ def test_the_client_reads_our_errors(desk: Desk) -> None:
 
 def test_the_client_accepts_our_callbacks(desk: Desk) -> None:
     """Signature and shape of reports and inbound texts are those that the client checks."""
+    from sinch import SinchClient
+
     far_side = desk.far_side
     _official(desk).send_sms(body="hello", **SHARED)
     events = SinchClient(service_plan_id="x", sms_api_token="x").sms.sinch_events(
