@@ -12,9 +12,11 @@ import orjson
 import psycopg
 
 from onesixty import app as composition
+from onesixty.carriers.content import TemplateState
 from onesixty.kit.clock import SystemClock
 from onesixty.kit.ids import uuid7
 from onesixty.kit.secrets import Sealer
+from onesixty.records import channel_templates
 from onesixty.records.billing.usage import Line, count
 from onesixty.settings import Settings
 from simulator.esme import Esme
@@ -24,6 +26,7 @@ KEY = "os_live_wholewholewholewhole"
 # What is there to be found, by the path or by the name of its parameter.
 _THERE = {
     "/v1/carriers/{name}/trace": "deaf",
+    "/v1/carriers/{name}/templates": "chat",
     "/v1/carriers/{name}": "sandbox",
     "/v1/routes/{name}": "all",
     "/v1/prices/{name}": "retail",
@@ -125,6 +128,9 @@ async def _fill(api: Api) -> None:
     await api.ask("PUT", "/v1/lookup-sources/main", {"settings": question})
     nowhere = {"host": "127.0.0.1", "port": 1, "system_id": "x", "password": "x"}
     await api.make("/v1/carriers", {"name": "deaf", "kind": "smpp", "settings": nowhere})
+    chat = {"phone_number_id": "1", "access_token": "x", "waba_id": "2"}
+    await api.make("/v1/carriers", {"name": "chat", "kind": "whatsapp", "settings": chat})
+    await _fill_quality(api)
     await api.make("/v1/esmes", {"system_id": "acme01", "password": "secret"})
     api.there["system_id"] = "acme01"
     port = await api.app.door.servers["smpp"].start("127.0.0.1", 0)
@@ -137,6 +143,20 @@ async def _fill(api: Api) -> None:
         return bool(trace["data"])
 
     await until(has_failed)
+
+
+async def _fill_quality(api: Api) -> None:
+    now = SystemClock().now()
+    known = [TemplateState("hello", "en", "APPROVED", "UTILITY")]
+    async with api.app.database.write() as tx:
+        number = await tx.fetchval("SELECT id FROM carriers WHERE name = 'chat'")
+        await channel_templates.replace(tx, number, known, now)
+        await tx.execute(
+            "INSERT INTO carrier_standings (carrier_id, country, level, at)"
+            " VALUES ($1, 'GB', 'good', $2)",
+            number,
+            now,
+        )
 
 
 async def _fill_money(api: Api) -> None:

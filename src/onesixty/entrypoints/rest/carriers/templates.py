@@ -98,11 +98,11 @@ async def sync_templates(name: str, caller: Writer, context: Here) -> Response:
 )
 async def show_window(name: str, number: str, caller: Reader, context: Here) -> Response:
     """Chat channels take any message for 24 hours after the person's last one; then templates."""
-    parsed = numbers.parse(number)
-    if isinstance(parsed, numbers.NumberError):
-        raise Problem("invalid_number", parsed.message)
     async with context.database.read() as connection:
         row = await find(connection, caller, name)
+        parsed = numbers.parse(number)
+        if isinstance(parsed, numbers.NumberError):
+            raise Problem("invalid_number", parsed.message)
         until = await windows.open_until(connection, row["id"], parsed.e164)
     is_open = until is not None and until > context.clock.now()
     return json({"number": parsed.e164, "open": is_open, "until": timestamp(until)})

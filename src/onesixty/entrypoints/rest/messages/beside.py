@@ -101,6 +101,11 @@ class ContentFields(Strict):
     )
 
 
+def _or_text(schema: dict[str, Any]) -> None:
+    """Say that a time may be a text with its unit, too."""
+    schema["anyOf"].insert(1, {"type": "string", "pattern": "^[0-9.]+[smh]$"})
+
+
 class StepBody(ContentFields):
     """One channel of a plan; what it leaves out is as in the message."""
 
@@ -112,7 +117,7 @@ class StepBody(ContentFields):
         description="Go on to the next step when it was not delivered so long after it began:"
         " seconds, or such as `60s`, `5m`, `2h`. Without it only when the step fails.",
         examples=["60s"],
-        json_schema_extra={"type": ["number", "string", "null"]},
+        json_schema_extra=_or_text,
     )
     body: str | None = Field(None, max_length=40_000)
     sender: str | None = Field(None, alias="from", max_length=64)
