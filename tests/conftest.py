@@ -1,11 +1,12 @@
 """What every test may ask for: a real PostgreSQL, a fresh database, a clock that only it moves.
 
 One embedded server serves the whole run; `ONESIXTY_TEST_DATABASE_URL` names another (the role must
-be allowed to create databases). Each worker migrates one template; a test that needs a database
-gets a copy of it.
+be allowed to create databases). The first worker migrates a template; the others copy it, and a
+test that needs a database gets a copy of its worker's.
 """
 
 import asyncio
+import contextlib
 import itertools
 import os
 import shutil
@@ -100,12 +101,16 @@ def admin(server_url: str) -> Iterator[psycopg.Connection]:
 @pytest.fixture(scope="session")
 def template(server_url: str, admin: psycopg.Connection) -> Iterator[str]:
     """The name of a migrated database that nobody is connected to, one for each worker."""
-    name = f"template_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}"
-    admin.execute(f"CREATE DATABASE {name}".encode())
-    migrate(named(server_url, name))
-    _ensure_partitions(named(server_url, name))
+    first = f"template_{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"
+    name = f"{first}_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    with _alone(admin):
+        if not admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [first]).fetchone():
+            _make(server_url, admin, first)
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {first} STRATEGY file_copy".encode())
     yield name
-    admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+    with _alone(admin):  # a worker that only begins now makes it again
+        for one in (name, first):
+            admin.execute(f"DROP DATABASE IF EXISTS {one} WITH (FORCE)".encode())
 
 
 @pytest.fixture
@@ -160,6 +165,24 @@ def _roomy_memory() -> Path | None:
     memory = Path("/dev/shm")
     usable = memory.is_dir() and os.access(memory, os.W_OK)
     return memory if usable and shutil.disk_usage(memory).free > _ROOM_BYTES else None
+
+
+@contextlib.contextmanager
+def _alone(admin: psycopg.Connection) -> Iterator[None]:
+    """While no other worker is here."""
+    admin.execute("SELECT pg_advisory_lock(160160)")
+    yield
+    admin.execute("SELECT pg_advisory_unlock(160160)")
+
+
+def _make(server_url: str, admin: psycopg.Connection, name: str) -> None:
+    """It has its name once it is whole."""
+    half = f"{name}_half"
+    admin.execute(f"DROP DATABASE IF EXISTS {half} WITH (FORCE)".encode())
+    admin.execute(f"CREATE DATABASE {half}".encode())
+    migrate(named(server_url, half))
+    _ensure_partitions(named(server_url, half))
+    admin.execute(f"ALTER DATABASE {half} RENAME TO {name}".encode())
 
 
 def _ensure_partitions(url: str) -> None:
