@@ -120,3 +120,23 @@ async def test_drafts_that_are_refused(sent: Door) -> None:
     few = await sent.key_of(sent.account_id, "routes:read")
     path = "/v1/routes/replay"
     assert (await sent.ask("POST", path, {"draft": 0}, key=few)).status == 403
+
+
+async def test_what_carriers_above_cost_is_not_told(sent: Door) -> None:
+    """Accounts below decide by what the carriers above them cost, and see it of their own alone."""
+    sent.context.router.facts.cost = lambda *_: 5000
+    key = await sent.key_of(await sent.account("below", sent.account_id), "*")
+    await sent.ask("POST", "/v1/carriers", {"name": "own", "kind": "loopback"}, key=key)
+    for number in range(2):
+        body = {"to": UK, "from": "ACME", "body": f"Hello {number}"}
+        assert (await sent.ask("POST", "/v1/messages", body, key=key)).status == 202
+    draft = {"draft": {"routes": [over("mine", "own")]}}
+    found = (await sent.ask("POST", "/v1/routes/replay", draft, key=key)).body
+    assert found["cost"] == {"before": "0", "after": "0", "messages": 0}
+    assert [one["before"]["cost"] for one in found["changes"]] == [None, None]
+    assert [one["after"]["cost"] for one in found["changes"]] == ["0.005", "0.005"]
+    costs = []
+    for asker in (key, sent.key):
+        answer = await sent.ask("POST", "/v1/routes/explain", {"to": UK, "from": "A"}, key=asker)
+        costs.append(answer.body["choice"]["carriers"][0]["cost"])
+    assert costs == [None, "0.005"]

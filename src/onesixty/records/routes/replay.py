@@ -5,7 +5,7 @@ carrier only where the routes say so.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
@@ -65,12 +65,18 @@ class Totals:
 
 
 class Replay:
-    """Counts messages one by one; read the result from its fields."""
+    """Counts messages one by one; read the result from its fields.
 
-    def __init__(self, book: Snapshot, draft: Snapshot, facts: Facts) -> None:
+    Costs are told of the carriers of `accounts` only: what others pay is theirs to know.
+    """
+
+    def __init__(
+        self, book: Snapshot, draft: Snapshot, facts: Facts, accounts: Collection[int]
+    ) -> None:
         self._books = book, draft
         self._routers = [Router(replace(facts, chance=chance(0))) for _ in self._books]
         self._facts = facts
+        self._told = {one.id for one in book.carriers.values() if one.account_id in accounts}
         self.messages = self.priced = self.judged = 0
         self.before, self.after = Totals(), Totals()
         self.moved: list[Moved] = []
@@ -104,7 +110,9 @@ class Replay:
         if chosen is None:
             return Side(None, None, None, None)
         facts, carrier_id = self._facts, chosen.carrier_id
-        cost = facts.cost(carrier_id, traits.recipient, traits.network, traits.channel)
+        cost = None
+        if carrier_id in self._told:
+            cost = facts.cost(carrier_id, traits.recipient, traits.network, traits.channel)
         quality = facts.quality(carrier_id, traits.country)
         return Side(
             book.route_names.get(chosen.route_id),

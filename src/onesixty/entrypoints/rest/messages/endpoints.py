@@ -169,7 +169,7 @@ async def list_messages(
     wanted["status"] = _statuses(filters.status)
     wanted["channel"] = CHANNELS.index(filters.channel) if filters.channel else None
     wanted["direction"] = {"outbound": 0, "inbound": 1}.get(filters.direction or "")
-    wanted["carrier"] = _carrier(context, filters.carrier)
+    wanted["carrier"] = _carrier(context, caller, filters.carrier)
     wanted["batch"] = _identifier("bat", filters.batch, "batch") if filters.batch else None
     given = {name: value for name, value in wanted.items() if value is not None}
     before = paging.after(filters.after)
@@ -222,7 +222,7 @@ async def get_timeline(message_id: str, caller: Reader, context: Here) -> Respon
                 {"channel": _channel(row, one["attempt"]), **_part(context, caller, one)}
                 for one in parts
             ],
-            "receipts": [_receipt(context, one) for one in receipts],
+            "receipts": [_receipt(context, caller, one) for one in receipts],
         }
     )
 
@@ -303,11 +303,26 @@ def _statuses(text: str | None) -> list[int] | None:
     return [number for number, name in names.items() if name in wanted]
 
 
-def _carrier(context: Context, name: str | None) -> int | None:
+def _carrier(context: Context, caller: Caller, name: str | None) -> int | None:
+    """The carrier that this name means to the caller: its own, else the nearest one above it."""
     if name is None:
         return None
-    found = [one.id for one in context.keeper.book.carriers.values() if one.name == name]
-    return found[0] if found else 0
+    book = context.keeper.book
+    named = {one.account_id: one.id for one in book.carriers.values() if one.name == name}
+    account: int | None = caller.account_id
+    while account is not None:
+        if account in named:
+            return named[account]
+        account = book.accounts[account].parent_id
+    return 0
+
+
+def _is_own(context: Context, caller: Caller, carrier_id: int) -> bool:
+    book = context.keeper.book
+    if book.accounts[caller.account_id].parent_id is None:
+        return True  # there is nobody above, and so no other carrier, whether it is removed or not
+    carrier = book.carriers.get(carrier_id)
+    return carrier is not None and carrier.account_id == caller.account_id
 
 
 def _channel(message: Any, attempt: int) -> str:
@@ -319,7 +334,7 @@ def _channel(message: Any, attempt: int) -> str:
 def _part(context: Context, caller: Caller, row: Any) -> dict[str, Any]:
     carrier = context.keeper.book.carriers.get(row["carrier_id"])
     state, micros = ReceiptState(row["receipt_state"]), row["cost_micros"]
-    is_own = carrier is not None and carrier.account_id == caller.account_id
+    is_own = _is_own(context, caller, row["carrier_id"])
     return {
         "attempt": row["attempt"],
         "part": row["part"],
@@ -338,13 +353,14 @@ def _part(context: Context, caller: Caller, row: Any) -> dict[str, Any]:
     }
 
 
-def _receipt(context: Context, row: Any) -> dict[str, Any]:
+def _receipt(context: Context, caller: Caller, row: Any) -> dict[str, Any]:
     return {
         "part": row["part"],
         "state": ReceiptState(row["state"]).name.lower(),
         "error": row["error"],
         "carrier_message_id": row["carrier_message_id"],
         "network": row["network"],
-        "raw": row["raw"],
+        # It tells the price, the credentials' names and our URLs: for whose carrier it is.
+        "raw": row["raw"] if _is_own(context, caller, row["carrier_id"]) else None,
         "received_at": render.timestamp(row["received_at"]),
     }

@@ -205,7 +205,9 @@ class TimelineReceipt(BaseModel):
     network: str | None = Field(
         description="MCC and MNC of the recipient, where the carrier tells them", examples=["23410"]
     )
-    raw: str
+    raw: str | None = Field(
+        description="As the carrier wrote it; null where the carrier is another account's"
+    )
     received_at: str
 
 

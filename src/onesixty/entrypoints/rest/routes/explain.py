@@ -80,7 +80,10 @@ class ChosenLane(BaseModel):
     place: int | None = Field(description="Among the fallbacks, from 1; null where it is drawn")
     status: str
     share: float = Field(description="The part of such messages that goes to it now, 0 to 1")
-    cost: str | None = Field(description="For a segment, in the platform's currency")
+    cost: str | None = Field(
+        description="For a segment, in the platform's currency; null where it is not known, or the"
+        " carrier is another account's"
+    )
     quality: QualityShown | None
 
 
@@ -163,7 +166,7 @@ async def explain_route(body: Question, caller: RoutesReader, context: Here) -> 
             and {
                 "route": taken.route.name,
                 "account": taken.owner,
-                "carriers": [_lane(one, states, book) for one in explained.carriers],
+                "carriers": [_lane(one, states, book, caller) for one in explained.carriers],
             },
         }
     )
@@ -241,8 +244,11 @@ def _considered(explained: Explained) -> list[dict[str, Any]]:
     ]
 
 
-def _lane(one: CarrierVerdict, states: dict[int, str], book: Snapshot) -> dict[str, Any]:
+def _lane(
+    one: CarrierVerdict, states: dict[int, str], book: Snapshot, caller: Caller
+) -> dict[str, Any]:
     record = book.carriers.get(one.carrier_id)
+    cost = one.cost_micros if record and record.account_id == caller.account_id else None
     quality = one.quality and {
         "level": one.quality.level,
         "delivered_rate": round(one.quality.delivered_rate, 4),
@@ -259,6 +265,6 @@ def _lane(one: CarrierVerdict, states: dict[int, str], book: Snapshot) -> dict[s
         "place": one.place,
         "status": states.get(one.carrier_id, "starting"),
         "share": round(one.share, 6),
-        "cost": None if one.cost_micros is None else amount(one.cost_micros),
+        "cost": None if cost is None else amount(cost),
         "quality": quality,
     }

@@ -48,7 +48,10 @@ class Decided(BaseModel):
 
     route: str | None = Field(description="null: no route takes it")
     carrier: str | None
-    cost: str | None = Field(description="Of all its segments, in the platform's currency")
+    cost: str | None = Field(
+        description="Of all its segments, in the platform's currency; null where it is not known, or"
+        " the carrier belongs to an account above"
+    )
     delivered_rate: float | None = Field(description="Of the carrier in that country, lately")
 
 
@@ -112,6 +115,7 @@ async def replay_routes(body: Draft, caller: Reader, context: Here) -> Response:
     """
     require(caller, "messages:read")
     book, account_id = context.keeper.book, caller.account_id
+    accounts = replay.below(book, account_id)
     async with context.database.search() as connection:
         if isinstance(body.draft, int):
             wanted = (await revisions.find(connection, account_id, body.draft))["document"]
@@ -119,9 +123,9 @@ async def replay_routes(body: Draft, caller: Reader, context: Here) -> Response:
             wanted = checked(body.draft, book, account_id, "/draft")
         lanes = [one["groups"] for one in wanted["routes"]]
         groups = await document.numbered(connection, account_id, lanes, _LANE)
-        rows = await replay.last(connection, replay.below(book, account_id), body.last)
+        rows = await replay.last(connection, accounts, body.last)
     draft = replay.drafted(book, account_id, wanted, groups)
-    found = Replay(book, draft, context.router.facts)
+    found = Replay(book, draft, context.router.facts, set(accounts))
     for number, row in enumerate(rows, 1):
         found.add(row, CATEGORY_NAMES)
         if number % AT_ONCE == 0:
