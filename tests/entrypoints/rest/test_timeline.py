@@ -9,7 +9,7 @@ from .door import Door
 
 
 async def test_costs_and_networks(sending: Door, walk: Walk, on_file: OnFile) -> None:
-    """The owner of a carrier sees what it takes and says; accounts below send over it and do not."""
+    """The owner of a carrier sees what it takes and says; accounts below send over it only."""
     below = await on_file.account(parent=walk.account)
     await walk.keeper.refresh()
     message = await walk.send()

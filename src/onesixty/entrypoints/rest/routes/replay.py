@@ -49,8 +49,8 @@ class Decided(BaseModel):
     route: str | None = Field(description="null: no route takes it")
     carrier: str | None
     cost: str | None = Field(
-        description="Of all its segments, in the platform's currency; null where it is not known, or"
-        " the carrier belongs to an account above"
+        description="Of all its segments, in the platform's currency; null where it is not known,"
+        " or the carrier belongs to an account above"
     )
     delivered_rate: float | None = Field(description="Of the carrier in that country, lately")
 
