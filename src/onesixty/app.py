@@ -201,7 +201,9 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     acceptor = Acceptor(database, keeper, sealer, clock, luck, handover)
     lookups = _lookups(database, clock, keeper, sealer, acceptor)
     quality = QualityKeeper(database, clock, keeper, QualityOptions(), judges=role in DISPATCHING)
-    configs = CarrierConfigs(sealer, clock, luck, settings.public_url)
+    configs = CarrierConfigs(
+        sealer, clock, luck, settings.public_url, allow_private=settings.allow_private_urls
+    )
     lanes = LaneKeeper(keeper, configs, dispatcher, node)
     housekeeping = Housekeeping(database, clock, wake_outbox, inbound)
     door = _open_door(Platform(database, keeper, clock, acceptor, node, wake_outbox), settings)

@@ -462,3 +462,6 @@ class CarrierConfig:
     chance: Chance
     # Where the far side reaches us, without a slash at its end; None without `public_url`.
     callback_url: str | None = None
+    # Of an account below the top: credentials and the network of this machine are not for it.
+    is_guest: bool = False
+    public_only: bool = False  # requests must not reach private addresses

@@ -20,12 +20,22 @@ PATH: Final = "/callbacks/"  # of all callback URLs
 
 
 class CarrierConfigs:
-    """Makes the configuration of carriers; `public_url` is how the world reaches this server."""
+    """Makes the configuration of carriers; `public_url` is how the world reaches this server.
+
+    `allow_private`: carriers of accounts below the top may reach private addresses, as all others.
+    """
 
     def __init__(
-        self, sealer: Sealer, clock: Clock, chance: Chance, public_url: str | None
+        self,
+        sealer: Sealer,
+        clock: Clock,
+        chance: Chance,
+        public_url: str | None,
+        *,
+        allow_private: bool = False,
     ) -> None:
         self._sealer, self._clock, self._chance = sealer, clock, chance
+        self._allow_private = allow_private
         self.public_url = public_url.rstrip("/") if public_url else None
 
     def of(self, record: CarrierRecord, **changes: Any) -> CarrierConfig:
@@ -39,17 +49,21 @@ class CarrierConfigs:
         return CarrierConfig(
             record.id, record.name, settings, self._clock, self._chance,
             self.callback_url(record.public_id),
+            record.is_guest, record.is_guest and not self._allow_private,
         )  # fmt: skip
 
-    def draft(self, spec: CarrierSpec, settings: Mapping[str, Any]) -> CarrierConfig:
+    def draft(
+        self, spec: CarrierSpec, settings: Mapping[str, Any], *, is_guest: bool
+    ) -> CarrierConfig:
         """The configuration of a carrier that may be put on file, to see whether it can be built.
 
         `settings` are those that were given; the others have their defaults.
         """
         whole = {one.name: one.default for one in spec.fields} | dict(settings)
         return CarrierConfig(
-            0, spec.kind, whole, self._clock, self._chance, self.callback_url(UUID(int=0))
-        )
+            0, spec.kind, whole, self._clock, self._chance, self.callback_url(UUID(int=0)),
+            is_guest, is_guest and not self._allow_private,
+        )  # fmt: skip
 
     def callback_url(self, public_id: UUID) -> str | None:
         """Where the far side of a carrier reaches us; None where we have no public URL."""

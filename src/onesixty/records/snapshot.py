@@ -70,6 +70,7 @@ class CarrierRecord:
     rate_per_second: int | None
     updated_at: datetime
     burst: int | None = None
+    is_guest: bool = False  # of an account that has another one above it
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,8 +228,10 @@ async def load(connection: Connection, before: Snapshot | None = None) -> Snapsh
         " WHERE revoked_at IS NULL"
     )
     carriers = await connection.fetch(
-        "SELECT id, public_id, account_id, name, kind, settings, secrets, enabled, paused,"
-        " rate_per_second, burst, updated_at FROM carriers WHERE removed_at IS NULL ORDER BY id"
+        "SELECT c.id, c.public_id, account_id, c.name, kind, settings, secrets, enabled, paused,"
+        " rate_per_second, burst, c.updated_at, a.parent_id IS NOT NULL AS is_guest"
+        " FROM carriers c JOIN accounts a ON a.id = c.account_id"
+        " WHERE c.removed_at IS NULL ORDER BY c.id"
     )
     endpoints = await connection.fetch(
         "SELECT id, public_id, account_id, url, event_mask, secret, old_secret, old_secret_until,"

@@ -4,6 +4,7 @@ import asyncio
 import traceback
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from socket import gethostname
 
 import pytest
 
@@ -195,3 +196,13 @@ async def test_many_at_once(far_end: FarEnd, client: Client) -> None:
     assert {one.status for one in answers} == {200}
     with pytest.raises(NoAnswerError):
         await slow
+
+
+async def test_inside_is_not_reached(far_end: FarEnd) -> None:
+    """A client for public addresses sends nothing to private ones, written or behind a name."""
+    client = Client(BOUND_SECONDS, public_only=True)
+    for host in ("127.0.0.1", "[::1]", "localhost", "169.254.169.254", gethostname()):
+        with pytest.raises(NotSentError):
+            await client.ask(Request("GET", f"http://{host}:{far_end.port}/"))
+    await client.close()
+    assert not far_end.requests

@@ -265,6 +265,29 @@ async def test_kinds_describe_themselves(door: Door) -> None:
         assert room == 0
 
 
+async def test_carriers_of_accounts_below(door: Door) -> None:
+    """They use neither the network nor the credentials of this machine."""
+    key = await door.key_of(await door.account("below", door.account_id), "*")
+    inside = {"base_url": "http://127.0.0.1:1", "account_sid": f"AC{'1' * 32}", "auth_token": "x"}
+    for kind, settings, named in (
+        ("twilio", inside, "base_url"),
+        ("aws_sns", {"region": "eu-west-1"}, "access_key_id"),
+        ("aws_sms", {"region": "eu-west-1"}, "access_key_id"),
+    ):
+        body = {"name": kind, "kind": kind, "settings": settings}
+        refused = await door.ask("POST", "/v1/carriers", body, key=key)
+        assert (refused.status, refused.body["code"]) == (422, "invalid_request")
+        assert named in refused.body["detail"]
+        assert (await door.ask("POST", "/v1/carriers", body)).status == 201
+    settings = inside | {"base_url": "http://sms.example.com"}
+    body = {"name": "named", "kind": "twilio", "settings": settings}
+    assert (await door.ask("POST", "/v1/carriers", body, key=key)).status == 201
+    book = door.context.keeper.book
+    for record in book.carriers.values():
+        config = door.context.configs.of(record)
+        assert config.is_guest is config.public_only is (record.name == "named")
+
+
 async def test_scopes(door: Door) -> None:
     """Reading takes `carriers:read`, changing `carriers:write`."""
     reader = await door.key_of(door.account_id, "carriers:read")

@@ -96,6 +96,8 @@ class _Credentials:
             self._keys = Keys(
                 given["access_key_id"], given["secret_access_key"], given.get("session_token")
             )
+        elif config.is_guest:
+            raise ValueError("set access_key_id and secret_access_key")
         self._found: Any = None
         self._look_at, self._wrong = float("-inf"), ""
         self._looking = asyncio.Lock()

@@ -36,6 +36,7 @@ from onesixty.carriers.http.dialect import (
     transient,
     unknown,
 )
+from onesixty.kit.http import is_literal_internal
 
 THROTTLED_SECONDS: Final = 1.0  # where the provider does not say how long
 # A provider that wants nothing for longer than this counts as down: its messages go elsewhere.
@@ -51,10 +52,10 @@ class HttpCarrier:
 
     def __init__(self, config: CarrierConfig, make: Callable[[Ask], Dialect]) -> None:
         """`make` builds the dialect; it raises ValueError for settings that do not fit."""
-        _check_url(config.settings.get("base_url"))
+        _check_url(config.settings.get("base_url"), config.public_only)
         self._name, self._clock = config.name, config.clock
         self._window: int = config.settings["window"]
-        self._client = Client(config.settings["response_seconds"])
+        self._client = Client(config.settings["response_seconds"], public_only=config.public_only)
         self._dialect = make(self._client.ask)
         self._events: CarrierEvents | None = None
         self._waiting: deque[_Flight] = deque()  # beyond the window
@@ -246,12 +247,14 @@ class _Flight:
         self.tried = True  # False: this provider has no way to send it
 
 
-def _check_url(url: str | None) -> None:
+def _check_url(url: str | None, public_only: bool) -> None:
     """Raises ValueError for a `base_url` below which no request can be sent."""
     parts = urlsplit(url or "https://none")
     is_whole = parts.scheme in ("http", "https") and parts.hostname
     if not is_whole or parts.query or parts.fragment or parts.username:
         raise ValueError("base_url is a URL such as https://api.example.com, and no more")
+    if public_only and is_literal_internal(url or ""):
+        raise ValueError("base_url leads to a private or loopback address")
 
 
 def _storable(verdict: Verdict) -> Verdict:

@@ -24,6 +24,7 @@ from aiohttp import (
 from yarl import URL
 
 from onesixty.carriers.http.dialect import Answer, NoAnswerError, NotSentError, Request
+from onesixty.kit.http import ForbiddenAddressError, PublicResolver, is_literal_internal
 
 ANSWER_OCTETS_MOST: Final = 1_000_000
 CONNECT_SECONDS_MOST: Final = 10.0
@@ -47,9 +48,15 @@ class _Trip:
 class Client:
     """Keeps connections to a provider. Holds nothing before the first request."""
 
-    def __init__(self, seconds: float, octets_most: int = ANSWER_OCTETS_MOST) -> None:
-        """`seconds` for a whole request: connection, answer and its body."""
+    def __init__(
+        self, seconds: float, octets_most: int = ANSWER_OCTETS_MOST, *, public_only: bool = False
+    ) -> None:
+        """`seconds` for a whole request: connection, answer and its body.
+
+        With `public_only` nothing is sent to an address inside the network that this runs in.
+        """
         self._seconds, self._octets_most = seconds, octets_most
+        self._public_only = public_only
         self._session: ClientSession | None = None
         self._closed = False
 
@@ -62,6 +69,8 @@ class Client:
         _check(request)
         if self._closed:
             raise NotSentError("the carrier is stopped")
+        if self._public_only and is_literal_internal(request.url):
+            raise NotSentError("the URL leads to a private or loopback address")
         trip, url = _Trip(), URL(request.url, encoded=True)  # as it was signed
         try:
             async with self._opened().request(
@@ -94,7 +103,10 @@ class Client:
             self._session = ClientSession(
                 # The carrier's window bounds the connections.
                 connector=TCPConnector(
-                    limit=0, keepalive_timeout=KEPT_SECONDS, ttl_dns_cache=NAMES_SECONDS
+                    limit=0,
+                    keepalive_timeout=KEPT_SECONDS,
+                    ttl_dns_cache=NAMES_SECONDS,
+                    resolver=PublicResolver() if self._public_only else None,
                 ),
                 timeout=ClientTimeout(
                     total=self._seconds, connect=min(self._seconds, CONNECT_SECONDS_MOST)
@@ -150,6 +162,8 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ClientConnectorCertificateError):
         return f"its certificate: {error.certificate_error}"
     if isinstance(error, ClientConnectorError):
+        if isinstance(error.os_error, ForbiddenAddressError):
+            return "the name leads to an internal address"
         return error.os_error.strerror or type(error.os_error).__name__
     if isinstance(error, TimeoutError):
         return "it took too long"

@@ -31,6 +31,7 @@ class FilesCarrier(HttpCarrier):
 
     def __init__(self, config: CarrierConfig, make: Callable[[Ask], FilesDialect]) -> None:
         self._files: FilesDialect
+        self._public_only = config.public_only
 
         def kept(ask: Ask) -> FilesDialect:
             self._files = make(ask)
@@ -43,7 +44,7 @@ class FilesCarrier(HttpCarrier):
         headers = self._files.file_headers(url)
         if headers is None:
             return await _from_elsewhere(url)
-        client = Client(SECONDS, OCTETS_MOST)
+        client = Client(SECONDS, OCTETS_MOST, public_only=self._public_only)
         try:
             answer = await client.ask(Request("GET", url, headers))
         except (NotSentError, NoAnswerError) as error:

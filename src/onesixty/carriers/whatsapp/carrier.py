@@ -32,6 +32,7 @@ class WhatsAppCarrier(HttpCarrier):
     def __init__(self, config: CarrierConfig) -> None:
         self._api: WhatsAppDialect
         self._business: str | None = config.settings.get("waba_id")
+        self._public_only = config.public_only
         super().__init__(config, self._make(config))
 
     async def fetch(self, url: str) -> tuple[str, bytes]:
@@ -40,7 +41,7 @@ class WhatsAppCarrier(HttpCarrier):
         place = told.get("url")
         if not isinstance(place, str):
             raise OSError("Meta names no URL for this file: it keeps files for 30 days")
-        client = Client(FILE_SECONDS, FILE_OCTETS_MOST)
+        client = Client(FILE_SECONDS, FILE_OCTETS_MOST, public_only=self._public_only)
         try:
             answer = await self._ask_whole(Request("GET", place, self._api.headers()), client)
         finally:

@@ -22,7 +22,8 @@ async def fault_of(row: Any, context: Context) -> str | None:
         return f"the kind {row['kind']} is not installed here: install its package, and restart"
     try:
         settings = row["settings"] | carriers.secrets_of(row["secrets"], context.sealer)
-        carrier = spec.build(context.configs.draft(spec, settings))
+        is_guest = context.keeper.book.accounts[row["account_id"]].parent_id is not None
+        carrier = spec.build(context.configs.draft(spec, settings, is_guest=is_guest))
     except SealError:
         return "its secrets cannot be opened with this master key: give them anew"
     except ValueError as error:

@@ -61,7 +61,7 @@ async def create_carrier(
     if body.name in _RESERVED:
         detail = f"{body.name} has a meaning of its own: choose another name"
         raise Problem("invalid_request", detail, (FieldError("/name", "reserved", detail),))
-    settings, secrets = checked(spec, _merged(spec, body.settings, {}), context)
+    settings, secrets = checked(spec, _merged(spec, body.settings, {}), caller, context)
 
     async def work(tx: Connection) -> tuple[int, dict[str, Any]]:
         fields = body.model_dump() | {"settings": settings, "secrets": secrets}
@@ -204,7 +204,7 @@ async def _change(name: str, caller: Caller, context: Context, changes: dict[str
             spec = _spec(row["kind"])
             old = row["settings"] | carriers.secrets_of(row["secrets"], context.sealer)
             given = _merged(spec, changes["settings"], old)
-            changes["settings"], changes["secrets"] = checked(spec, given, context)
+            changes["settings"], changes["secrets"] = checked(spec, given, caller, context)
         await carriers.update(tx, context.sealer, row, changes)
         row = await find(tx, caller, name)
     await context.keeper.refresh()
@@ -228,12 +228,13 @@ def _spec(kind: str) -> CarrierSpec:
 
 
 def checked(
-    spec: CarrierSpec, given: dict[str, Any], context: Context
+    spec: CarrierSpec, given: dict[str, Any], caller: Caller, context: Context
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Open and secret settings that a carrier can really be built with; raises Problem."""
     settings, secrets = carriers.check(spec, given)
     try:
-        spec.build(context.configs.draft(spec, settings | secrets))
+        is_guest = context.keeper.book.accounts[caller.account_id].parent_id is not None
+        spec.build(context.configs.draft(spec, settings | secrets, is_guest=is_guest))
     except ValueError as error:
         field = FieldError("/settings", "invalid", str(error))
         raise Problem("invalid_request", str(error), (field,)) from error
