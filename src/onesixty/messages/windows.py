@@ -47,9 +47,7 @@ def matters(message: Message) -> bool:
     )
 
 
-async def closed(
-    tx: Connection, messages: Iterable[Message], now: datetime
-) -> dict[UUID, Refusal]:
+async def closed(tx: Connection, messages: Iterable[Message], now: datetime) -> dict[UUID, Refusal]:
     """The refusals of those whose window is closed, by message."""
     some = [one for one in messages if matters(one)]
     if not some:
