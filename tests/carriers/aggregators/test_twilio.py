@@ -8,8 +8,9 @@ from urllib.parse import parse_qsl, urlencode
 import orjson
 import pytest
 
-from onesixty.carriers.aggregators.twilio import CODES, SPEC, TwilioDialect
+from onesixty.carriers.aggregators.twilio import SPEC, TwilioDialect
 from onesixty.carriers.aggregators.twilio_calls import TwilioCalls, signature
+from onesixty.carriers.aggregators.twilio_codes import CODES
 from onesixty.carriers.content import Content, Media, Template
 from onesixty.carriers.contract import (
     Call,
