@@ -1,5 +1,6 @@
 """Carriers without code: templates, rules, calls, and descriptions that do not fit."""
 
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -204,3 +205,21 @@ def test_what_does_not_fit_is_said(changed: dict[str, Any], words: str) -> None:
     """Each fault of a description names its place and what would fit."""
     with pytest.raises(ValueError, match="(?s)" + words.replace("{", r"\{").replace("}", r"\}")):
         SPEC.build(config(SPEC, ACME | changed))
+
+
+def test_guests_write_no_patterns() -> None:
+    """Accounts below the top describe carriers without regular expressions, wherever they stand."""
+    given = config(SPEC, ACME)
+    SPEC.build(replace(given, is_guest=True))
+    place = {"regex": "(a+)+$"}
+    for name, value in (
+        ("answers", [{"when": place, "then": "accepted"}]),
+        ("answers", [{"when": {"status": 200}, "then": "accepted", "id": place}]),
+        ("receipt", {**ACME["receipt"], "id": place}),
+        ("inbound", {**ACME["inbound"], "when": place}),
+        ("check", {**ACME["check"], "when": place}),
+    ):
+        changed = replace(given, settings={**given.settings, name: value})
+        SPEC.build(changed)
+        with pytest.raises(ValueError, match="regex"):
+            SPEC.build(replace(changed, is_guest=True))

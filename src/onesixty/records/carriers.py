@@ -206,11 +206,14 @@ _REACHABLE = (
 )
 
 
-async def reachable(tx: Connection, account_id: int, wanted: list[str]) -> dict[str, int]:
+async def reachable(
+    tx: Connection, account_id: int, wanted: list[str], pointer: str = "/carriers/{}/carrier"
+) -> dict[str, int]:
     """The numbers of carriers that an account may route to: its own and those of accounts above it.
 
     Where two have the same name the nearest counts. They cannot be removed until this transaction
-    ends. Raises Problem naming the unknown ones, by their place in the list, and those there are.
+    ends. Raises Problem naming the unknown ones, by their place in the list for `{}` of `pointer`,
+    and those there are.
     """
     # Farthest first, so that the nearest is the one that stays in the dictionary.
     nearest_last = " AND c.name = ANY($2::text[]) ORDER BY height DESC FOR SHARE OF c"
@@ -222,7 +225,7 @@ async def reachable(tx: Connection, account_id: int, wanted: list[str]) -> dict[
         advice = f"there are: {', '.join(there)}" if there else "add one at /v1/carriers first"
         errors = [
             FieldError(
-                f"/carriers/{place}/carrier",
+                pointer.format(place),
                 "unknown_carrier",
                 f"there is no carrier {wanted[place]}; {advice}",
             )

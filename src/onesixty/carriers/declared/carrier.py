@@ -1,7 +1,8 @@
 """`http`: a carrier over any HTTP API, described by its settings, without code."""
 
+from collections.abc import Mapping
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from onesixty.carriers.content import CHANNELS
 from onesixty.carriers.contract import CarrierConfig, CarrierSpec, SettingField
@@ -10,11 +11,25 @@ from onesixty.carriers.declared.dialect import DeclaredDialect
 from onesixty.carriers.http.carrier import HttpCarrier
 from onesixty.carriers.http.settings import FIELDS
 
+_DESCRIPTIONS: Final = ("answers", "receipt", "inbound", "check")
+
 
 def build(config: CarrierConfig) -> HttpCarrier:
     """A carrier as described. Raises ValueError for any description that does not fit."""
+    if config.is_guest and _has_regex([config.settings.get(name) for name in _DESCRIPTIONS]):
+        raise ValueError("regex is for carriers of the account at the top: use places and match")
     DeclaredCalls(config)
     return HttpCarrier(config, partial(DeclaredDialect, config))
+
+
+def _has_regex(given: Any) -> bool:
+    """Whether there is one at any depth.
+
+    Pattern and text of a guest together could keep `re`, and so this whole process, busy for ever.
+    """
+    if isinstance(given, Mapping):
+        return "regex" in given or any(_has_regex(one) for one in given.values())
+    return isinstance(given, list) and any(_has_regex(one) for one in given)
 
 
 SPEC: Final = CarrierSpec(

@@ -133,7 +133,7 @@ class Margin:
     @property
     def percent(self) -> Decimal | None:
         """The margin as a part of the revenue; None without revenue."""
-        if not self.revenue:
+        if self.revenue <= 0:
             return None
         return round(Decimal(self.revenue - self.cost) * 100 / self.revenue, 2)
 

@@ -186,3 +186,6 @@ async def test_refusals_of_what_cannot_be(sending: Door, me: str) -> None:
     ):
         answer = await sending.ask(method, path, body)
         assert answer.status == status, (path, answer.body)
+    of_nobody = {"name": "x", "kind": "cost", "currency": "EUR", "carrier": "nobody"}
+    answer = await sending.ask("POST", "/v1/prices", of_nobody)
+    assert [one["pointer"] for one in answer.body["errors"]] == ["/carrier"]

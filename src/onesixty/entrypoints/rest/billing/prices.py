@@ -177,9 +177,8 @@ async def create_prices(
     async def work(tx: Connection) -> tuple[int, dict[str, Any]]:
         carrier_id = account = None
         if body.carrier is not None:
-            carrier_id = (await carriers.reachable(tx, caller.account_id, [body.carrier]))[
-                body.carrier
-            ]
+            found = await carriers.reachable(tx, caller.account_id, [body.carrier], "/carrier")
+            carrier_id = found[body.carrier]
         else:
             account = await account_of(tx, caller, body.account)
         fields = body.model_dump() | {"carrier_id": carrier_id, "account_id": account}
