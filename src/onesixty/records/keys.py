@@ -34,7 +34,7 @@ SCOPES: Final[dict[str, str]] = {
     "keys:read": "See the API keys of the account, never the keys themselves.",
     "accounts:write": "Make accounts below this one.",
     "accounts:read": "See the account and those below it.",
-    "metrics:read": "Read the metrics of the process.",
+    "metrics:read": "With a key of the account at the top: read the metrics of the process.",
     "*": "Everything the account may do.",
 }
 _LIVE, _TEST, _LETTERS = "os_live_", "os_test_", 40

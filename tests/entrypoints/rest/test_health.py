@@ -33,6 +33,8 @@ async def test_metrics_behind_a_proxy(door: Door) -> None:
     assert (await door.ask("GET", "/metrics", key=poor, headers=forwarded)).status == 403
     scraper = await door.key_of(door.account_id, "metrics:read")
     assert (await door.ask("GET", "/metrics", key=scraper, headers=forwarded)).status == 200
+    tenant = await door.key_of(await door.account("below", door.account_id), "*")
+    assert (await door.ask("GET", "/metrics", key=tenant, headers=forwarded)).status == 403
 
 
 async def test_problem_pages(door: Door) -> None:

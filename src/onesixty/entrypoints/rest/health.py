@@ -9,6 +9,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field
 
 from onesixty.entrypoints.rest.answers import json
+from onesixty.entrypoints.rest.billing.money import only_operator
 from onesixty.entrypoints.rest.context import Context, authenticate, context_of, require
 from onesixty.entrypoints.rest.problem_pages import WITHOUT_KEY, problem_responses
 from onesixty.kit import metrics
@@ -62,9 +63,14 @@ async def show_readiness(context: Here) -> Response:
     openapi_extra={"security": [{}, {"key": []}]},
 )
 async def show_metrics(request: Request, context: Here) -> Response:
-    """Metrics of this server. From another machine it takes a key with `metrics:read`."""
+    """Metrics of this server, of all accounts together.
+
+    From another machine it takes a key with `metrics:read` of the account at the top.
+    """
     if not _is_local(request):
-        require(authenticate(context, request.headers.get("authorization")), "metrics:read")
+        caller = authenticate(context, request.headers.get("authorization"))
+        require(caller, "metrics:read")
+        only_operator(caller, context.keeper.book)
     return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
