@@ -264,6 +264,7 @@ def _inform_router(app: App, quality: QualityKeeper) -> list[Loop]:
     lookups, clock = app.lookups, quality.clock
     app.settler.counted = _both(quality.counter.outcomes, lookups.outcomes)
     app.receiver.counted = _both(quality.counter.receipts, lookups.receipts)
+    app.reconciler.counted = quality.counter.receipts
     quality.wake_webhooks = lookups.wake_webhooks = app.settler.wake_webhooks
     facts, keeper = app.acceptor.router.facts, app.keeper
     facts.cost = Costs(lambda: keeper.book.billing, clock.now).of

@@ -177,6 +177,28 @@ async def test_the_walk_is_counted(walk: Walk, clock: ManualClock) -> None:
     assert (row["country"], row["sent"], row["delivered"]) == ("GB", 2, 2)
 
 
+async def test_receipts_before_their_answer_are_counted(walk: Walk, clock: ManualClock) -> None:
+    """Once, however often they come: a carrier that is quick to tell is no worse for it."""
+    records = await SnapshotKeeper.start(walk.database, clock)
+    quality = QualityKeeper(walk.database, clock, records, Options(sample=1))
+    walk.settler.counted = quality.counter.outcomes
+    walk.receiver.counted = quality.counter.receipts
+    walk.reconciler.counted = quality.counter.receipts
+    await walk.send(to=RECIPIENT)
+    (one,) = await walk.carrier.took(1)
+    for _ in range(2):
+        made = walk.carrier.made_receipt(one, ReceiptState.DELIVERED, name_of(one))
+        walk.carrier.bring(replace(made, sender=RECIPIENT.removeprefix("+")))
+        await walk.received()
+    walk.carrier.accept(one)
+    await walk.settled()
+    while await walk.reconciler.run_once():
+        pass
+    await quality.run_once()
+    (row,) = await walk.database.fetch("SELECT * FROM carrier_quality")
+    assert (row["country"], row["sent"], row["delivered"]) == ("GB", 1, 1)
+
+
 @pytest.mark.parametrize(
     ("number", "country"),
     [("+447700900123", "GB"), ("18765551234", "JM"), ("+441481234567", "GG"),

@@ -18,6 +18,7 @@ from onesixty.kit import ids
 from onesixty.kit.clock import Clock
 from onesixty.messages import leases
 from onesixty.messages.receive import apply, fold, write_costs
+from onesixty.messages.states import RECEIPT_FINAL
 from onesixty.storage.database import Connection, Database
 
 _log = structlog.get_logger()
@@ -31,7 +32,7 @@ _ONE_ACCOUNT = """(s.carrier_id = r.carrier_id
     OR (r.carrier_id, s.carrier_id) IN (SELECT * FROM unnest($3::int[], $4::int[])))"""
 _FOUND = """r.id, r.carrier_id, r.state, r.error, r.received_at, r.carrier_message_id, r.match_key,
     r.cost_micros, r.cost_currency, s.account_id, s.message_id, s.attempt, s.part, s.parts,
-    s.receipt_state"""
+    s.receipt_state, s.carrier_id AS sent_by, s.answered_at, s.outcome, r.sender"""
 _BY_KEY = f"""
 SELECT DISTINCT ON (r.id) {_FOUND}
 FROM receipts r
@@ -85,6 +86,8 @@ class Reconciler:
         self.wholes: Callable[[], Collection[int]] = tuple  # carriers that send messages whole
         self.one_account: Callable[[], Mapping[int, Sequence[int]]] = dict
         self.rematched: Callable[[Mapping[int, int]], None] = lambda counts: None
+        # As of the receiver, of parts that the carrier took and said so.
+        self.counted: Callable[[Sequence[tuple[Any, Any]]], None] = lambda told: None
 
     def parked(self) -> None:
         """A receipt was parked."""
@@ -136,6 +139,7 @@ class Reconciler:
             self.wake_webhooks()
         if rows:
             self.rematched(Counter(row["carrier_id"] for row in rows))
+            self.counted(_countable(rows))
             _log.info("reconcile.matched", receipts=len(rows))
         return len(found)
 
@@ -161,12 +165,24 @@ def _price(row: Any) -> Price | None:
 class _Told:
     """A stored receipt, as `fold` reads it."""
 
-    __slots__ = ("carrier_message_id", "error", "match_keys", "received_at", "state")
+    __slots__ = ("carrier_message_id", "error", "match_keys", "received_at", "sender", "state")
 
     def __init__(self, row: Any) -> None:
         self.state, self.error = ReceiptState(row["state"]), row["error"]
         self.received_at, self.carrier_message_id = row["received_at"], row["carrier_message_id"]
         self.match_keys = (row["match_key"],)  # from now on it is that of the part
+        self.sender = row["sender"]
+
+
+def _countable(rows: Sequence[Any]) -> list[tuple[Any, _Told]]:
+    """The first receipt that ends a part, of each; who sent the part is whose receipt it is."""
+    first: dict[object, tuple[Any, _Told]] = {}
+    for row in rows:
+        told = _Told(row)
+        if row["outcome"] == OutcomeKind.ACCEPTED and told.state in RECEIPT_FINAL:
+            of_sender = {**row, "carrier_id": row["sent_by"]}
+            first.setdefault((row["message_id"], row["attempt"], row["part"]), (of_sender, told))
+    return list(first.values())
 
 
 def _one_to_one(rows: Sequence[Any]) -> list[Any]:
