@@ -140,3 +140,25 @@ async def test_what_carriers_above_cost_is_not_told(sent: Door) -> None:
         answer = await sent.ask("POST", "/v1/routes/explain", {"to": UK, "from": "A"}, key=asker)
         costs.append(answer.body["choice"]["carriers"][0]["cost"])
     assert costs == [None, "0.005"]
+
+
+async def test_reasons_tell_no_costs_of_carriers_above(sent: Door) -> None:
+    """Why a carrier is the cheapest is told in amounts to the account at the top only."""
+    facts = sent.context.router.facts
+    facts.cost, facts.is_up = lambda carrier, *_: 5000 + carrier, lambda carrier: True
+    route = over("cheap", "main", strategy="least_cost", match={"tag": "cheap"}, position=1)
+    route["carriers"].append({"carrier": "other"})
+    assert (await sent.ask("POST", "/v1/routes", route)).status == 201
+    below = await sent.key_of(await sent.account("below", sent.account_id), "*")
+    body = {"to": UK, "from": "ACME", "tags": ["cheap"]}
+    found = {}
+    for key in (sent.key, below):
+        message = (await sent.ask("POST", "/v1/messages", {**body, "body": "x"}, key=key)).body
+        told = await sent.ask("POST", "/v1/routes/explain", body, key=key)
+        kept = await sent.ask("GET", f"/v1/messages/{message['id']}/explanation", key=key)
+        found[key] = told.body["choice"]["carriers"], kept.body["carriers"]
+    for lanes in found[sent.key]:
+        assert [one["detail"][:15] for one in lanes] == ["the cheapest: 0", "0.000001 dearer"]
+    for lanes in found[below]:
+        assert [one["code"] for one in lanes] == ["cheapest", "dearer"]
+        assert not any(letter.isdigit() for one in lanes for letter in one["detail"])

@@ -1,5 +1,6 @@
 """Why: of a message that could be sent, and of one that was."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Response
@@ -7,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from onesixty.carriers.content import CHANNELS
 from onesixty.entrypoints.rest.answers import JsonRoute, Moment, json
+from onesixty.entrypoints.rest.billing.money import is_operator
 from onesixty.entrypoints.rest.context import Context, context_of, needs
 from onesixty.entrypoints.rest.problem_pages import problem_responses
 from onesixty.kit import ids
@@ -25,6 +27,7 @@ router = APIRouter(prefix="/v1", tags=["Routes"], route_class=JsonRoute)
 Here = Annotated[Context, Depends(context_of)]
 RoutesReader = Annotated[Caller, needs("routes:read")]
 MessagesReader = Annotated[Caller, needs("messages:read")]
+_WITHOUT_AMOUNTS: Final = {"cheapest": "the cheapest", "dearer": "no cheaper than the chosen one"}
 _VERDICTS: Final[dict[str, Any]] = {"enum": ["chosen", "fallback", "refused"]}
 
 
@@ -194,7 +197,10 @@ async def explain_message(message_id: str, caller: MessagesReader, context: Here
         "route": None, "account": None, "carriers": [], "refused": [], "refused_more": {},
     }  # fmt: skip
     head = {"object": "explanation", "message": message_id, "sandbox": found is None}
-    return json(head | (found or nothing))
+    kept = found or nothing
+    if not is_operator(caller, context.keeper.book):
+        kept = kept | {"carriers": [one | {"detail": _plain(one)} for one in kept["carriers"]]}
+    return json(head | kept)
 
 
 def _traits(body: Question, caller: Caller, book: Snapshot) -> routes.Traits:
@@ -230,6 +236,11 @@ def _wrong(code: str, pointer: str, detail: str) -> Problem:
     return Problem(code, detail, (FieldError(pointer, code, detail),))
 
 
+def _plain(lane: Mapping[str, str]) -> str:
+    """The reason without amounts: what carriers take is told to the account at the top only."""
+    return _WITHOUT_AMOUNTS.get(lane["code"], lane["detail"])
+
+
 def _considered(explained: Explained) -> list[dict[str, Any]]:
     return [
         {
@@ -256,12 +267,13 @@ def _lane(
         "coverage": round(one.quality.coverage, 4),
         "sample": one.quality.sample,
     }
+    reason = {"code": one.code, "detail": one.detail}
     return {
         "carrier": record.name if record else None,
         "group": one.group,
         "verdict": one.verdict,
         "code": one.code,
-        "detail": one.detail,
+        "detail": one.detail if is_operator(caller, book) else _plain(reason),
         "place": one.place,
         "status": states.get(one.carrier_id, "starting"),
         "share": round(one.share, 6),
