@@ -32,7 +32,7 @@ from onesixty.features.lookups.asking import IDLE_SECONDS as LOOKUPS_IDLE_SECOND
 from onesixty.features.lookups.asking import Lookups
 from onesixty.features.lookups.networks import Networks
 from onesixty.features.webhooks.deliver import Deliverer, DeliverOptions
-from onesixty.kit.chance import chance
+from onesixty.kit.chance import Chance, chance
 from onesixty.kit.clock import Clock
 from onesixty.kit.loops import Gatherer, Loop
 from onesixty.kit.secrets import Sealer
@@ -201,9 +201,7 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     acceptor = Acceptor(database, keeper, sealer, clock, luck, handover)
     lookups = _lookups(database, clock, keeper, sealer, acceptor)
     quality = QualityKeeper(database, clock, keeper, QualityOptions(), judges=role in DISPATCHING)
-    configs = CarrierConfigs(
-        sealer, clock, luck, settings.public_url, allow_private=settings.allow_private_urls
-    )
+    configs = _configs(settings, sealer, clock, luck)
     lanes = LaneKeeper(keeper, configs, dispatcher, node)
     housekeeping = Housekeeping(database, clock, wake_outbox, inbound)
     door = _open_door(Platform(database, keeper, clock, acceptor, node, wake_outbox), settings)
@@ -253,6 +251,11 @@ def _deliver_options(settings: Settings) -> DeliverOptions:
 
 def _parts_wait(settings: Settings) -> timedelta:
     return timedelta(seconds=settings.inbound_parts_seconds)
+
+
+def _configs(settings: Settings, sealer: Sealer, clock: Clock, luck: Chance) -> CarrierConfigs:
+    allow_private = settings.allow_private_urls
+    return CarrierConfigs(sealer, clock, luck, settings.public_url, allow_private=allow_private)
 
 
 def _name() -> str:
