@@ -205,8 +205,7 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     lanes = LaneKeeper(keeper, configs, dispatcher, node)
     housekeeping = Housekeeping(database, clock, wake_outbox, inbound)
     door = _open_door(Platform(database, keeper, clock, acceptor, node, wake_outbox), settings)
-    questions = Questions(database, node, ring, clock)
-    questions.answer = Traces(clock, node.number, partial(_wiretaps, dispatcher, door)).answer
+    questions = _questions(Questions(database, node, ring, clock), node, dispatcher, door)
     context = Context(
         database=database,
         keeper=keeper,
@@ -231,10 +230,15 @@ async def build(settings: Settings, database_url: str, sealer: Sealer, clock: Cl
     )  # fmt: skip
     _connect(app, wake_outbox)
     _connect_to_others(app)
-    app.loops = [
-        *_loops(app, clock, settings, configs), questions.loop, *_inform_router(app, quality),
-    ]  # fmt: skip
+    loops = _loops(app, clock, settings, configs)
+    app.loops = [*loops, questions.loop, *_inform_router(app, quality)]
     return app
+
+
+def _questions(questions: Questions, node: Node, dispatcher: Dispatcher, door: Door) -> Questions:
+    wiretaps = partial(_wiretaps, dispatcher, door)
+    questions.answer = Traces(dispatcher.clock, node.number, wiretaps).answer
+    return questions
 
 
 def _lookups(

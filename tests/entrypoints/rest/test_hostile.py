@@ -70,7 +70,7 @@ async def api(server_url: str, template: str) -> AsyncIterator[Api]:
 def requests(api: Api) -> Iterator[Request]:
     """Requests to every operation that ends by itself, with one bad thing in each.
 
-    Of two neighbouring parameters or members one gets half of the bad things, one the other half.
+    Of three neighbouring parameters or members each gets a third of the bad things.
     """
     for path, methods in api.openapi["paths"].items():
         if path == "/v1/events/stream":
@@ -81,7 +81,7 @@ def requests(api: Api) -> Iterator[Request]:
             body = b"{}" if "requestBody" in operation else None
             for number, one in enumerate(parameters):
                 name, place = one["name"], one["in"]
-                for word in (*WORDS, *IDS)[number % 2 :: 2]:
+                for word in (*WORDS, *IDS)[number % 3 :: 3]:
                     if place == "path":
                         yield method, api.filled(path, {name: word}), body, {}
                     elif place == "query":
@@ -113,7 +113,7 @@ def bodies(api: Api, path: str, operation: dict[str, Any]) -> Iterator[bytes]:
             for other, value in good.items()
             if other != name
         )
-        for raw in FIELDS[place % 2 :: 2]:
+        for raw in FIELDS[place % 3 :: 3]:
             yield b"{%b:%b%b}" % (orjson.dumps(name), raw, others)
 
 
