@@ -24,9 +24,9 @@ serve: .venv/.synced ## Run the platform on its embedded PostgreSQL
 	@$(BIN)/onesixty serve $(ARGS)
 
 # By file or more (tests/shares.py): tests share the server that a fixture starts. In the order given there:
-# xdist would begin with the files of many tests and end with those that take longest. Three on two cores: many wait.
+# xdist would begin with the files of many tests and end with those that take longest. Four on two cores: many wait.
 test: .venv/.synced ## Run all tests; ARGS="tests/sms -k gsm" for some
-	@$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder $(ARGS)
+	@$(BIN)/pytest -n 4 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 check: .venv/.synced ## Check style, types and import rules
 	@$(BIN)/ruff check

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+import hypothesis
 import psycopg
 import pytest
 import structlog
@@ -36,6 +37,9 @@ _DIRECTORY = "ONESIXTY_TEST_DIRECTORY"
 _GIVEN = "ONESIXTY_TEST_DATABASE_URL"
 _ROOM_BYTES = 4_000_000_000  # a run keeps a tenth of it
 _numbers = itertools.count()
+# Half of what Hypothesis tries by itself: every run tries others.
+hypothesis.settings.register_profile("run", max_examples=50)
+hypothesis.settings.load_profile("run")
 
 
 def pytest_configure(config: pytest.Config) -> None:

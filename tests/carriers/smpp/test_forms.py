@@ -131,7 +131,7 @@ HEADERS = st.sampled_from(
 CLASSES = st.sampled_from([None, 0, 1, 2, 3])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.builds(Form, udh=HEADERS, data=st.binary(min_size=1, max_size=500), message_class=CLASSES),
     st.sampled_from(CONCATENATIONS),
@@ -147,7 +147,7 @@ def test_data_comes_in_as_it_went_out(form: Form, concatenation: str) -> None:
     assert {part.form.message_class if part.form else None for part in came} == {form.message_class}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.builds(Form, udh=HEADERS, message_class=CLASSES, protocol_id=st.sampled_from([0, 64])),
     st.text(st.sampled_from("ab€[é я👋👨‍👩‍👧"), min_size=1, max_size=300),
