@@ -44,7 +44,7 @@ class PublicResolver(AbstractResolver):
         """The addresses of a host; raises ForbiddenAddressError when any of them is internal."""
         found = await self._inner.resolve(host, port, family)
         for entry in found:
-            if not _is_public(entry["host"]):
+            if not is_public(entry["host"]):
                 raise ForbiddenAddressError(f"{host} leads to the internal address {entry['host']}")
         return found
 
@@ -111,7 +111,7 @@ def is_literal_internal(url: str) -> bool:
         ipaddress.ip_address(host)
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
-    return not _is_public(host)
+    return not is_public(host)
 
 
 def _why_not(url: str, allow_private: bool) -> str | None:
@@ -131,7 +131,8 @@ def _why_not(url: str, allow_private: bool) -> str | None:
     return None
 
 
-def _is_public(address: str) -> bool:
+def is_public(address: str) -> bool:
+    """Whether an IP address, as text, belongs to the world and not to some network inside."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -2,6 +2,7 @@
 
 import datetime
 import ssl
+from dataclasses import replace
 from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,15 @@ from conformance.behaviours import SOMEBODY
 from conformance.bench import Bench, submission
 from conformance.peers import SmppPeer, built
 from onesixty.carriers import registry
-from onesixty.carriers.contract import ErrorClass, OutcomeKind, ReceiptState, Submission
+from onesixty.carriers.contract import (
+    CarrierConfig,
+    ErrorClass,
+    OutcomeKind,
+    ReceiptState,
+    Submission,
+)
 from onesixty.carriers.smpp.binds import binds
+from onesixty.carriers.smpp.carrier import SmppCarrier
 from onesixty.carriers.smpp.pdus import PduBuilder
 from onesixty.kit.chance import Chance
 from onesixty.kit.chance import chance as a_chance
@@ -32,6 +40,7 @@ from onesixty.sms import packing
 from onesixty.sms.alphabet import GSM7
 from onesixty.sms.form import Form
 from smpp.wiring import Smsc, Watch, serving
+from walk.platform import until
 
 from .test_carrier import Open, connect
 
@@ -297,3 +306,37 @@ async def test_a_client_certificate(
             await bench.until(lambda: carrier.state()["binds"][0]["phase"] == "waiting")
             assert smsc.binds == []
         await carrier.stop(0.0)
+
+
+class _Nobody:
+    """Hears news and does nothing."""
+
+    def on_receipts(self, receipts: Any) -> None:
+        """Nothing."""
+
+    def on_inbound(self, inbounds: Any) -> None:
+        """Nothing."""
+
+    def on_room(self) -> None:
+        """Nothing."""
+
+
+async def test_guests_reach_nothing_inside() -> None:
+    """A carrier of an account below the top never connects to this machine, and opens no port."""
+    settings = DEFAULTS | ACCOUNT | {"host": "localhost", "port": 1}
+    config = CarrierConfig(
+        7, "guest", settings, SystemClock(), a_chance(1), is_guest=True, public_only=True
+    )
+    carrier = SmppCarrier(config)
+
+    async def is_refused() -> bool:
+        details = [str(one["detail"]) for one in carrier.state()["binds"]]
+        return "this account may not use" in details[0]
+
+    await carrier.start(_Nobody())
+    try:
+        await until(is_refused)
+    finally:
+        await carrier.stop(0.0)
+    with pytest.raises(ValueError, match="outbind_port"):
+        SmppCarrier(replace(config, settings=settings | {"outbind_port": 2776}))

@@ -2,7 +2,7 @@
 
 import ssl
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from onesixty.carriers.smpp.settings import VERSIONS
@@ -20,8 +20,11 @@ def timers(s: Mapping[str, Any]) -> Timers:
     return Timers(**{name: float(s[name]) for name in _TIMERS})
 
 
-def binds(s: Mapping[str, Any]) -> list[Bind]:
-    """Every bind: `binds` of each mode. Raises ValueError for settings that make none."""
+def binds(s: Mapping[str, Any], permits: Callable[[str], bool] | None = None) -> list[Bind]:
+    """Every bind: `binds` of each mode. Raises ValueError for settings that make none.
+
+    `permits`: whether an IP address may be connected to; None: any may.
+    """
     context = _tls(s) if s["tls"] else None
     modes = (
         [BindMode.TRANSCEIVER]
@@ -44,6 +47,7 @@ def binds(s: Mapping[str, Any]) -> list[Bind]:
             address_range=s["address_range"],
             tls=context,
             tls_server_name=s.get("tls_server_name") or "",
+            permits=permits,
         )
         for _ in range(s["binds"])
         for mode in modes

@@ -24,6 +24,7 @@ from onesixty.carriers.smpp.pdus import PduBuilder
 from onesixty.carriers.smpp.receipts import rereader
 from onesixty.carriers.smpp.rules import status_rules
 from onesixty.carriers.smpp.settings import FIELDS
+from onesixty.kit.http import is_public
 from onesixty.smpp.client import Answer, AnswerKind, Client, Outbinds
 from onesixty.smpp.codec import EncodeError
 from onesixty.smpp.link import Link
@@ -50,9 +51,13 @@ class SmppCarrier:
         self._events: CarrierEvents | None = None
         self._was_up = False
         self._statuses = status_rules(s)
+        # Others' carriers reach nothing inside the network that this runs in, and open no port.
+        self._permits = is_public if config.public_only else None
+        if config.is_guest and s["outbind_port"]:
+            raise ValueError("outbind_port: only carriers of the account at the top open a port")
         try:
             self._client = Client(
-                binds(s),
+                binds(s, self._permits),
                 window=s["window"],
                 timers=timers(s),
                 clock=config.clock,
@@ -62,7 +67,7 @@ class SmppCarrier:
         except EncodeError as error:
             raise ValueError(str(error)) from error
         self._client.statuses = self._statuses
-        self._outbinds = Outbinds(self._client, binds(s)[0])
+        self._outbinds = Outbinds(self._client, binds(s, self._permits)[0])
 
     async def start(self, events: CarrierEvents) -> None:
         """Begin to bind."""
@@ -81,7 +86,7 @@ class SmppCarrier:
 
     async def resize(self, sessions: int, drain_seconds: float) -> None:
         """Add or end binds; those that end finish their window first, within that time."""
-        wanted = binds({**self._config.settings, "binds": sessions})
+        wanted = binds({**self._config.settings, "binds": sessions}, self._permits)
         await self._client.resize(wanted, drain_seconds)
 
     def is_up(self) -> bool:

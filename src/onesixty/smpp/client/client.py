@@ -7,8 +7,9 @@ after a back-off. What is submitted goes over the line with the least to do.
 import asyncio
 import contextlib
 import random
+import socket
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -69,6 +70,8 @@ class Bind:
     tls: ssl.SSLContext | None = None
     tls_server_name: str = ""
     """Name to ask for and to verify; the host when empty."""
+    permits: Callable[[str], bool] | None = None
+    """Whether an IP address that a host leads to may be connected to; None: any may."""
 
     def pdu(self) -> Pdu:
         """The bind request."""
@@ -403,8 +406,9 @@ class Line:
         name = (bind.tls_server_name or host) if bind.tls is not None else None
         try:
             async with asyncio.timeout(timers.connect_seconds):
+                address = await self._permitted(host, port)
                 await asyncio.get_running_loop().create_connection(
-                    lambda: link, host, port, ssl=bind.tls, server_hostname=name
+                    lambda: link, address, port, ssl=bind.tls, server_hostname=name
                 )
         except (OSError, ValueError) as error:  # ValueError: a host name that is none
             link.abort()
@@ -423,6 +427,18 @@ class Line:
         self._turn = 0  # it was there a moment ago: begin with the first again
         stood = clock.monotonic() - link.bound_at
         return self._backoff.delay(bound_seconds=stood)
+
+    async def _permitted(self, host: str, port: int) -> str:
+        """What to connect to: the host, or an address of it where only some are permitted."""
+        permits = self.bind.permits
+        if permits is None:
+            return host
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = [str(entry[4][0]) for entry in found]
+        if not addresses or not all(map(permits, addresses)):
+            raise OSError("the host leads to an address that this account may not use")
+        return addresses[0]
 
     def _go_on(self) -> None:
         self._turn = (self._turn + 1) % len(self._endpoints)
