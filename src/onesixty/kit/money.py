@@ -5,7 +5,6 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
 MICROS: Final = 1_000_000
-MOST: Final = 10**15  # a thousand million units: sums of them fit the database
 _AMOUNT: Final = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,6}))?")
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import orjson
 
 from onesixty.carriers.content import CHANNELS, Content
-from onesixty.kit import ids
+from onesixty.kit import ids, money
 from onesixty.messages.states import FINAL, SHOWN_AS, Status
 from onesixty.messages.types import Category, Direction, Encoding, Message
 from onesixty.records import events
@@ -127,13 +127,7 @@ def fallback(
 
 def price(micros: int | None, account_id: int, book: Snapshot) -> dict[str, str] | None:
     """What an account is charged, as `{"amount": "0.0325", "currency": "EUR"}`, or None."""
-    return None if micros is None else money(micros, currency_of(account_id, book))
-
-
-def money(micros: int, currency: str) -> dict[str, str]:
-    """An amount of at least 0, as `{"amount": "0.0325", "currency": "EUR"}`."""
-    amount = f"{micros // 1_000_000}.{micros % 1_000_000:06d}".rstrip("0")
-    return {"amount": amount + "0" * (amount[-1] == "."), "currency": currency}
+    return None if micros is None else money.shown(micros, currency_of(account_id, book))
 
 
 def currency_of(account_id: int, book: Snapshot) -> str:

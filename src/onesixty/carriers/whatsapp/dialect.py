@@ -48,7 +48,6 @@ class WhatsAppDialect:
         settings = config.settings
         self._base: str = settings["base_url"].rstrip("/") + "/" + settings["version"]
         self._number: str = settings["phone_number_id"]
-        self._business: str | None = settings.get("waba_id")
         self._token: str = settings["access_token"]
         self._proof = _proof(settings.get("app_secret"), self._token)
         self._pair_seconds: float = settings["pair_seconds"]

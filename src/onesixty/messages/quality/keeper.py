@@ -24,6 +24,7 @@ from onesixty.messages.quality.judging import (
     Standing,
     judge,
 )
+from onesixty.messages.receive.find import RECIPIENTS
 from onesixty.records import events
 from onesixty.records.routes.facts import Quality
 from onesixty.records.snapshot import SnapshotKeeper
@@ -48,10 +49,6 @@ SELECT * FROM unnest($1::int[], $2::text[], $3::int[],
     {", ".join(f"${n}::int[]" for n in range(4, 4 + WIDTH))})
 ON CONFLICT (carrier_id, country, minute) DO UPDATE SET
     {", ".join(f"{name} = carrier_quality.{name} + excluded.{name}" for name in _NAMES)}
-"""
-RECIPIENTS: Final = """
-SELECT m.id, m.recipient FROM unnest($1::int[], $2::uuid[]) AS n(account_id, message_id)
-JOIN messages m ON m.account_id = n.account_id AND m.id = n.message_id
 """
 # A window begins with the last change of its pair: what was before has been judged.
 SAMPLES: Final = f"""

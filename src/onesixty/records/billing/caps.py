@@ -13,7 +13,6 @@ KINDS: Final[dict[str, str]] = {
     "key": "what is sent with one API key",
     "country": "what is sent to numbers of one country",
 }
-PERIODS: Final = ("day", "month")
 _COLUMNS: Final = (
     "c.id, c.public_id, c.account_id, c.kind, c.value, c.period, c.micros, c.hard, c.created_at,"
     " c.updated_at, a.currency, a.public_id AS account"

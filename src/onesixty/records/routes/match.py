@@ -34,7 +34,6 @@ TIME_FIELDS: Final = ("days", "from", "to", "zone")
 _PREFIX: Final = re.compile(r"\+[1-9][0-9]{0,14}")
 _NETWORK: Final = re.compile(r"([2-79][0-9]{2})-?([0-9]{2,3})")
 _MINUTE: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00")
-_DAY_MINUTES: Final = 24 * 60
 
 
 class Traits(NamedTuple):

@@ -6,16 +6,13 @@ Pure, and made anew when the records change.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from onesixty.carriers import registry
 from onesixty.kit import ids
 from onesixty.records.routes.groups import Candidate
 from onesixty.records.routes.match import Traits, Window, in_words, window
 from onesixty.records.snapshot import Account, RouteRecord, Snapshot
-
-# Conditions by which `Table` finds routes: what fails them is never looked at.
-INDEXED: Final = ("prefix", "country")
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from onesixty.entrypoints.rest.messages.shapes import (
     Timeline,
 )
 from onesixty.entrypoints.rest.problem_pages import problem_responses
-from onesixty.kit import ids, paging
+from onesixty.kit import ids, money, paging
 from onesixty.kit.http_server import Answer
 from onesixty.kit.problems import FieldError, Problem, document
 from onesixty.messages import render, store
@@ -347,7 +347,7 @@ def _part(context: Context, caller: Caller, row: Any) -> dict[str, Any]:
         "receipt": None if state is ReceiptState.NONE else state.name.lower(),
         "receipt_error": row["receipt_error"],
         "receipt_at": render.timestamp(row["receipt_at"]),
-        "cost": render.money(micros, row["cost_currency"])
+        "cost": money.shown(micros, row["cost_currency"])
         if is_own and micros is not None
         else None,
     }
