@@ -1,8 +1,8 @@
 """Channel fallback: one message goes on by its next channel, in time or when one fails."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, cast
 
 import pytest
 
@@ -13,6 +13,7 @@ from onesixty.carriers.contract import OutcomeKind, ReceiptState
 from onesixty.messages import leases, render
 from onesixty.messages.dispatch import ends, fallback
 from onesixty.messages.types import Category, Channel, Message, Step
+from onesixty.storage.database import Database
 
 from .scripted import ScriptedCarrier
 from .walk import Walk
@@ -355,6 +356,32 @@ async def test_two_processes_advance_a_step_once(walk: Walk, chat: ScriptedCarri
     await walk.claim()
     assert sorted(one.message_id for one in walk.carrier.taken) == [one.id for one in messages]
     assert [await walk.told(one) for one in messages] == [["queued", "sent", "queued"]] * 3
+
+
+async def test_what_another_process_advanced_meanwhile_is_left(
+    walk: Walk, chat: ScriptedCarrier
+) -> None:
+    """A round that saw a step due, and then waited for another's round, leaves it alone."""
+    message = await sent(walk, chat)
+    await walk.clock.advance(60)
+    late = _LateDatabase(walk.database, walk.fallbacks.run_once)
+    await fallback.Fallbacks(cast(Database, late), walk.clock).run_once()
+    await walk.claim()
+    assert len(walk.carrier.taken) == 1
+    assert await walk.told(message) == ["queued", "sent", "queued"]
+
+
+class _LateDatabase:
+    """Another process does its round whenever this one has looked for what is due."""
+
+    def __init__(self, database: Database, other: Callable[[], Awaitable[bool]]) -> None:
+        self._database, self._other, self.write = database, other, database.write
+
+    async def fetch(self, statement: str, *arguments: Any) -> Any:
+        """As the database has it, and then old."""
+        rows = await self._database.fetch(statement, *arguments)
+        await self._other()
+        return rows
 
 
 async def test_the_plan_outlives_the_process(walk: Walk, chat: ScriptedCarrier) -> None:

@@ -127,12 +127,13 @@ class Fallbacks:
     async def run_once(self) -> bool:
         """One round; True when there may be more to do."""
         now = self._clock.now()
-        due = await self._database.fetch(DUE, now, LOOKS_MOST)
-        if not due:
+        if not await self._database.fetch(DUE, now, 1):
             return False
         async with self._database.write() as tx:
             if not await tx.fetchval("SELECT pg_try_advisory_xact_lock($1)", LOCK):
                 return False
+            # Read only now: what was due before it held the lock, another may have advanced.
+            due = await tx.fetch(DUE, now, LOOKS_MOST)
             work = await _decide(tx, due, now)
             queued, hooked = await _do(tx, work, now)
         if hooked:
