@@ -3,13 +3,14 @@
 import os
 import re
 import shlex
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from onesixty.cli.demo.ports import free_port
 
 from .programs import ENVIRONMENT, data_folder
 
@@ -118,8 +119,7 @@ def filled_in(block: str, said: str) -> str:
 def on_free_ports(text: str) -> str:
     """The guide with ports that nobody uses on this machine."""
     for port in ("8160", "2775", "3000"):
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            free = str(taken.getsockname()[1])
+        free = str(free_port())
         text = re.sub(rf"\b{port}\b", free, text)
         if port == "8160":
             text = text.replace("onesixty serve\n", f"onesixty serve --port {free}\n")

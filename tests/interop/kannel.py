@@ -13,9 +13,10 @@ from urllib.parse import quote_plus, unquote_to_bytes
 import aiohttp
 from aiohttp import web
 
+from onesixty.cli.demo.ports import free_port
 from onesixty.kit.clock import SystemClock
 
-from .live import PATIENCE_SECONDS, free_port
+from .live import PATIENCE_SECONDS
 
 PROGRAMS: Final = [
     shutil.which(name, path="/usr/sbin:/usr/local/sbin") for name in ("bearerbox", "smsbox")

@@ -14,7 +14,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
-from .live import Live, MissingPeerError, free_port, live, until
+from onesixty.cli.demo.ports import free_port
+
+from .live import Live, MissingPeerError, live, until
 
 PROGRAM: Final = Path("/usr/lib/kannel/test/drive_smpp")
 INSTALLED: Final = os.access(PROGRAM, os.X_OK)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,6 +9,7 @@ from typing import Any, Final
 import aiohttp
 
 from cli.programs import data_folder, serve
+from onesixty.cli.demo.ports import free_port
 from onesixty.kit.clock import SystemClock
 
 KEY: Final = "os_live_interopinteropinterop"
@@ -128,11 +128,3 @@ async def live(processes: int = 1) -> AsyncIterator[Live]:
         finally:
             code = await asyncio.to_thread(server.stop)
         assert code == 0
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port

@@ -1,10 +1,10 @@
 """smpp34, an independent implementation in Rust, on either side of ours."""
 
 import asyncio
-import socket
 
 import smpp34
 
+from onesixty.cli.demo.ports import free_port
 from onesixty.smpp.client import AnswerKind
 from onesixty.smpp.receipts import MessageState, parse_receipt
 from smpp.wiring import (
@@ -52,9 +52,7 @@ async def test_smpp34_is_a_centre_for_our_client() -> None:
     """Our client binds, submits fifty messages through its window, takes receipts, and unbinds."""
     watch = Watch()
     esme, fates = Esme(watch), Fates(watch)
-    with socket.socket() as free:  # smpp34 does not tell which port it was given
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()  # smpp34 does not tell which port it was given
     server = smpp34.Server("127.0.0.1", port, system_id="RUST")
     await server.start()
     answering = asyncio.create_task(_answer(server))

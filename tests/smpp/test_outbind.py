@@ -2,11 +2,11 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 
 import pytest
 
+from onesixty.cli.demo.ports import free_port
 from onesixty.smpp.client import Bind, Outbinds, Timers
 from onesixty.smpp.client.outbind import CALLS_MOST
 from onesixty.smpp.pdus import Command, Pdu
@@ -21,9 +21,7 @@ async def listening(
     esme: Esme, host: str, timers: Timers = TIMERS
 ) -> AsyncIterator[tuple[Outbinds, int]]:
     """A client without binds of its own, whose port the SMSC at this host may call."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     async with connected(esme, timers=timers) as client:
         bind = Bind(host=host, port=2775, system_id="esme", password="secret")
         outbinds = Outbinds(client, bind)

@@ -1,11 +1,11 @@
 """kill -9 of a server that has receipts in hand."""
 
 import asyncio
-import socket
 from pathlib import Path
 
 from chaos import invariants
 from cli.programs import serve
+from onesixty.cli.demo.ports import free_port
 from onesixty.messages.states import Status
 from onesixty.smpp.pdus import Command
 from onesixty.smpp.receipts import parse_receipt
@@ -15,13 +15,6 @@ from .customer import NAME, SECRET_KEY, office, submit_sm
 
 MESSAGES, WINDOW = 60, 10
 TOLD = f"SELECT message_id FROM events WHERE type = {Status.DELIVERED}"
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
 
 
 async def bound(port: int, command: Command) -> Esme:

@@ -1,12 +1,12 @@
 """`onesixty demo --carriers`: every provider over HTTP, simulated, with failover between them."""
 
-import socket
 from contextlib import AsyncExitStack
 
 from onesixty.cli import client
 from onesixty.cli.demo.carriers import report
 from onesixty.cli.demo.carriers.check import faults
 from onesixty.cli.demo.carriers.play import Play
+from onesixty.cli.demo.ports import free_port
 from onesixty.cli.demo.server import running
 from onesixty.cli.terminal import out
 from onesixty.kit.clock import SystemClock
@@ -17,7 +17,7 @@ VERDICT = "every message arrived, each once, by the carrier that it should; all 
 async def demo() -> list[str]:
     """Play it; what went wrong, in words."""
     _say("starting a server with its own PostgreSQL, and the simulated providers")
-    port = _free_port()
+    port = free_port()  # it must know its public URL before it listens
     async with AsyncExitStack() as stack:
         public = {"ONESIXTY_PUBLIC_URL": f"http://127.0.0.1:{port}"}
         server = await stack.enter_async_context(running(port, public))
@@ -30,13 +30,6 @@ async def demo() -> list[str]:
         await server.stop()
         report.show(play.played)
         return faults(play.played) + server.faults()
-
-
-def _free_port() -> int:
-    # The server must know its public URL before it listens.
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _say(text: str) -> None:
