@@ -6,7 +6,15 @@ import pytest
 import structlog
 
 from onesixty.kit.clock import Clock, ManualClock
-from onesixty.kit.loops import BACKOFF_FIRST_SECONDS, BACKOFF_MOST_SECONDS, Full, Gatherer, Loop
+from onesixty.kit.loops import (
+    BACKOFF_FIRST_SECONDS,
+    BACKOFF_MOST_SECONDS,
+    FEW,
+    MANY,
+    Full,
+    Gatherer,
+    Loop,
+)
 
 BOUND_SECONDS = 5.0
 LONG_SECONDS = 3600.0  # an idle wait that does not end within a test
@@ -41,21 +49,40 @@ class Writer:
         self.batches: list[list[int]] = []
         self.gate = asyncio.Event()
         self.gate.set()
+        self.called = asyncio.Event()
 
     async def __call__(self, batch: list[int]) -> None:
         self.batches.append(batch)
+        self.called.set()
         await self.gate.wait()
         if self.errors:
             raise self.errors.pop(0)
 
 
 def gatherer(
-    writer: Writer, clock: Clock, batch_max: int = 10, inbox_max: int = 100
+    writer: Writer, clock: Clock, batch_max: int = 10, inbox_max: int = 100, pace: float = 0.0
 ) -> Gatherer[int]:
     """A gatherer of numbers, started."""
-    made = Gatherer("numbers", writer, clock, batch_max=batch_max, inbox_max=inbox_max)
+    made = Gatherer(
+        "numbers",
+        writer,
+        clock,
+        batch_max=batch_max,
+        inbox_max=inbox_max,
+        pace_seconds=pace,
+    )
     made.start()
     return made
+
+
+async def busy(writer: Writer, clock: Clock, count: int = FEW + 1) -> Gatherer[int]:
+    """A gatherer with a pace that no test waits for, which has just written so many together."""
+    numbers = gatherer(writer, clock, batch_max=1000, inbox_max=1000, pace=LONG_SECONDS)
+    for number in range(count):
+        numbers.put(number)
+    await turns()
+    assert [len(batch) for batch in writer.batches] == [count]
+    return numbers
 
 
 async def test_a_loop_goes_on_while_there_is_more(clock: ManualClock) -> None:
@@ -319,4 +346,56 @@ async def test_one_who_stopped_waiting_hinders_nobody(clock: ManualClock) -> Non
     writer.gate.set()
     async with asyncio.timeout(BOUND_SECONDS):
         await stays
+    await numbers.stop()
+
+
+async def test_a_busy_gatherer_keeps_its_pace(clock: ManualClock) -> None:
+    """After many at once it begins no batch before its time, or before MANY are there."""
+    writer = Writer()
+    numbers = await busy(writer, clock)
+    for number in range(MANY - 1):
+        numbers.put(number)
+        await turns(2)
+    assert len(writer.batches) == 1
+    numbers.put(0)
+    await turns()
+    assert [len(batch) for batch in writer.batches] == [FEW + 1, MANY]
+    await numbers.stop()
+
+
+async def test_a_pace_ends_by_itself(clock: ManualClock) -> None:
+    """What came meanwhile is written together when the time is over."""
+    writer = Writer()
+    numbers = gatherer(writer, clock, batch_max=1000, pace=0.05)
+    for number in range(FEW + 3):
+        numbers.put(number)
+        if number == FEW:
+            await turns()
+    assert len(writer.batches) == 1
+    writer.called.clear()
+    async with asyncio.timeout(BOUND_SECONDS):
+        await writer.called.wait()
+    assert writer.batches[1] == [FEW + 1, FEW + 2]
+    await numbers.stop()
+
+
+async def test_who_waits_for_all_breaks_the_pace(clock: ManualClock) -> None:
+    """`caught_up` waits for writes alone, whether it was called before or in the pause."""
+    writer = Writer()
+    numbers = await busy(writer, clock)
+    numbers.put(1)
+    await turns()
+    async with asyncio.timeout(BOUND_SECONDS):
+        await numbers.caught_up()
+    assert writer.batches[1:] == [[1]]
+    await numbers.stop()
+
+
+async def test_few_items_know_no_pace(clock: ManualClock) -> None:
+    """One that is not busy takes the next item at once."""
+    writer = Writer()
+    numbers = await busy(writer, clock, FEW)
+    numbers.put(1)
+    await turns()
+    assert writer.batches[1:] == [[1]]
     await numbers.stop()

@@ -13,6 +13,7 @@ from onesixty.kit.clock import Clock
 T = TypeVar("T")
 _log = structlog.get_logger()
 BACKOFF_FIRST_SECONDS, BACKOFF_MOST_SECONDS = 0.1, 5.0
+FEW, MANY = 8, 200  # items of a batch: too few to be worth waiting for others, and enough
 
 
 class Loop:
@@ -83,6 +84,10 @@ class Full(Exception):  # noqa: N818 - a state of the inbox, told to its caller
 class Gatherer(Generic[T]):
     """While one batch is written the next one gathers; an idle one takes a single item at once.
 
+    A batch costs a statement and a commit however small it is. With `pace_seconds` a busy one,
+    whose last batch had more than FEW items, waits until so long after it began the last, unless
+    MANY are there or somebody waits until it has caught up.
+
     When `write` raises, the batch is kept and written again after a back-off, so items are only
     ever dropped by `write` returning. Where somebody waits for each item, `give_up` tells them
     instead.
@@ -97,8 +102,10 @@ class Gatherer(Generic[T]):
         batch_max: int,
         inbox_max: int,
         give_up: Callable[[list[T], Exception], None] | None = None,
+        pace_seconds: float = 0.0,
     ) -> None:
         self._name, self._write, self._clock = name, write, clock
+        self._pace, self._hurry, self._last = pace_seconds, asyncio.Event(), 0
         self._batch_max, self._inbox_max, self._give_up = batch_max, inbox_max, give_up
         self._items: list[T] = []
         self._event = asyncio.Event()
@@ -121,12 +128,15 @@ class Gatherer(Generic[T]):
         self._items.append(item)
         self._taken_in += 1
         self._event.set()
+        if len(self._items) == MANY:
+            self._hurry.set()
 
     async def caught_up(self) -> None:
         """Wait until all that was put before this call is written."""
         if self._written < self._taken_in:
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiters.append((self._taken_in, future))
+            self._hurry.set()
             await future
 
     async def stop(self) -> None:
@@ -137,12 +147,17 @@ class Gatherer(Generic[T]):
                 await self._task
 
     async def _run(self) -> None:
+        began, loop = 0.0, asyncio.get_running_loop()
         while True:
             await self._event.wait()
+            if self._last > FEW:
+                await self._rest(began + self._pace - loop.time())
+            began = loop.time()
             batch = self._items[: self._batch_max]
             del self._items[: len(batch)]
             if not self._items:
                 self._event.clear()
+            self._last = len(batch)
             if batch:
                 await self._write_until_done(batch)
                 self._written += len(batch)
@@ -150,6 +165,13 @@ class Gatherer(Generic[T]):
                 waiter = self._waiters.popleft()[1]
                 if not waiter.done():
                     waiter.set_result(None)
+
+    async def _rest(self, seconds: float) -> None:
+        if seconds > 0 and not self._waiters and len(self._items) < MANY:
+            self._hurry.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._hurry.wait()
 
     async def _write_until_done(self, batch: list[T]) -> None:
         backoff = BACKOFF_FIRST_SECONDS
