@@ -60,7 +60,7 @@ class Writer:
 
 
 def gatherer(
-    writer: Writer, clock: Clock, batch_max: int = 10, inbox_max: int = 100, pace: float = 0.0
+    writer: Writer, clock: Clock, batch_max: int = 10, inbox_max: int = 100, rest: float = 0.0
 ) -> Gatherer[int]:
     """A gatherer of numbers, started."""
     made = Gatherer(
@@ -69,17 +69,23 @@ def gatherer(
         clock,
         batch_max=batch_max,
         inbox_max=inbox_max,
-        pace_seconds=pace,
+        rest_seconds=rest,
     )
     made.start()
     return made
 
 
-async def busy(writer: Writer, clock: Clock, count: int = FEW + 1) -> Gatherer[int]:
-    """A gatherer with a pace that no test waits for, which has just written so many together."""
-    numbers = gatherer(writer, clock, batch_max=1000, inbox_max=1000, pace=LONG_SECONDS)
+async def busy(
+    writer: Writer, clock: ManualClock, count: int = FEW + 1, rest: float = LONG_SECONDS
+) -> Gatherer[int]:
+    """A gatherer that has just written so many together, for an hour, and may rest."""
+    numbers = gatherer(writer, clock, batch_max=1000, inbox_max=1000, rest=rest)
+    writer.gate.clear()
     for number in range(count):
         numbers.put(number)
+    await turns()
+    await clock.advance(LONG_SECONDS)
+    writer.gate.set()
     await turns()
     assert [len(batch) for batch in writer.batches] == [count]
     return numbers
@@ -349,7 +355,7 @@ async def test_one_who_stopped_waiting_hinders_nobody(clock: ManualClock) -> Non
     await numbers.stop()
 
 
-async def test_a_busy_gatherer_keeps_its_pace(clock: ManualClock) -> None:
+async def test_a_busy_gatherer_rests(clock: ManualClock) -> None:
     """After many at once it begins no batch before its time, or before MANY are there."""
     writer = Writer()
     numbers = await busy(writer, clock)
@@ -363,35 +369,48 @@ async def test_a_busy_gatherer_keeps_its_pace(clock: ManualClock) -> None:
     await numbers.stop()
 
 
-async def test_a_pace_ends_by_itself(clock: ManualClock) -> None:
+async def test_a_rest_ends_by_itself(clock: ManualClock) -> None:
     """What came meanwhile is written together when the time is over."""
     writer = Writer()
-    numbers = gatherer(writer, clock, batch_max=1000, pace=0.05)
-    for number in range(FEW + 3):
-        numbers.put(number)
-        if number == FEW:
-            await turns()
-    assert len(writer.batches) == 1
+    numbers = await busy(writer, clock, rest=0.05)
     writer.called.clear()
+    for number in range(2):
+        numbers.put(number)
+        await turns(2)
+    assert len(writer.batches) == 1
     async with asyncio.timeout(BOUND_SECONDS):
         await writer.called.wait()
-    assert writer.batches[1] == [FEW + 1, FEW + 2]
+    assert writer.batches[1:] == [[0, 1]]
     await numbers.stop()
 
 
-async def test_who_waits_for_all_breaks_the_pace(clock: ManualClock) -> None:
-    """`caught_up` waits for writes alone, whether it was called before or in the pause."""
+async def test_a_rest_is_no_longer_than_the_write(clock: ManualClock) -> None:
+    """Where writes take no time nothing is waited for."""
+    writer = Writer()
+    numbers = gatherer(writer, clock, rest=LONG_SECONDS)
+    for number in range(FEW + 1):
+        numbers.put(number)
+    await turns()
+    numbers.put(0)
+    await turns()
+    assert [len(batch) for batch in writer.batches] == [FEW + 1, 1]
+    await numbers.stop()
+
+
+async def test_who_waits_for_all_ends_the_rest(clock: ManualClock) -> None:
+    """`caught_up` waits for writes alone, whether the rest has begun or not."""
     writer = Writer()
     numbers = await busy(writer, clock)
-    numbers.put(1)
-    await turns()
-    async with asyncio.timeout(BOUND_SECONDS):
-        await numbers.caught_up()
-    assert writer.batches[1:] == [[1]]
+    for number in range(2):
+        numbers.put(number)
+        await turns(20 * number)
+        async with asyncio.timeout(BOUND_SECONDS):
+            await numbers.caught_up()
+    assert writer.batches[1:] == [[0], [1]]
     await numbers.stop()
 
 
-async def test_few_items_know_no_pace(clock: ManualClock) -> None:
+async def test_few_items_need_no_rest(clock: ManualClock) -> None:
     """One that is not busy takes the next item at once."""
     writer = Writer()
     numbers = await busy(writer, clock, FEW)

@@ -84,9 +84,10 @@ class Full(Exception):  # noqa: N818 - a state of the inbox, told to its caller
 class Gatherer(Generic[T]):
     """While one batch is written the next one gathers; an idle one takes a single item at once.
 
-    A batch costs a statement and a commit however small it is. With `pace_seconds` a busy one,
-    whose last batch had more than FEW items, waits until so long after it began the last, unless
-    MANY are there or somebody waits until it has caught up.
+    A batch costs a statement and a commit however small it is. With `rest_seconds` a busy one,
+    whose last batch had more than FEW items, rests as long again as that batch took to write, but
+    no longer than so, unless MANY are there or somebody waits until it has caught up. Writes take
+    long where the machine is short of time, which fewer of them give back.
 
     When `write` raises, the batch is kept and written again after a back-off, so items are only
     ever dropped by `write` returning. Where somebody waits for each item, `give_up` tells them
@@ -102,10 +103,10 @@ class Gatherer(Generic[T]):
         batch_max: int,
         inbox_max: int,
         give_up: Callable[[list[T], Exception], None] | None = None,
-        pace_seconds: float = 0.0,
+        rest_seconds: float = 0.0,
     ) -> None:
         self._name, self._write, self._clock = name, write, clock
-        self._pace, self._hurry, self._last = pace_seconds, asyncio.Event(), 0
+        self._rest_most, self._hurry = rest_seconds, asyncio.Event()
         self._batch_max, self._inbox_max, self._give_up = batch_max, inbox_max, give_up
         self._items: list[T] = []
         self._event = asyncio.Event()
@@ -147,20 +148,21 @@ class Gatherer(Generic[T]):
                 await self._task
 
     async def _run(self) -> None:
-        began, loop = 0.0, asyncio.get_running_loop()
+        rest_until, time = 0.0, self._clock.monotonic
         while True:
             await self._event.wait()
-            if self._last > FEW:
-                await self._rest(began + self._pace - loop.time())
-            began = loop.time()
+            await self._rest(rest_until - time())
+            began = time()
             batch = self._items[: self._batch_max]
             del self._items[: len(batch)]
             if not self._items:
                 self._event.clear()
-            self._last = len(batch)
             if batch:
                 await self._write_until_done(batch)
                 self._written += len(batch)
+                ended = time()
+                rest = min(ended - began, self._rest_most) if len(batch) > FEW else 0.0
+                rest_until = ended + rest
             while self._waiters and self._waiters[0][0] <= self._written:
                 waiter = self._waiters.popleft()[1]
                 if not waiter.done():

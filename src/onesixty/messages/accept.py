@@ -33,6 +33,7 @@ from onesixty.records.snapshot import Snapshot, SnapshotKeeper
 from onesixty.storage.database import Connection, Database
 
 GATHER_MOST: Final = 1000  # messages in one transaction
+REST_SECONDS: Final = 0.01  # at most, between two of them
 INBOX_MOST: Final = 5000  # single requests that wait for their commit; more are told to come back
 BATCHED_MOST: Final = 50_000  # messages of batch requests that wait for their commit
 CHUNK: Final = 2000  # messages of a batch request in one statement
@@ -75,6 +76,7 @@ class Acceptor:
             clock,
             batch_max=GATHER_MOST,
             inbox_max=INBOX_MOST,
+            rest_seconds=REST_SECONDS,
             give_up=self._give_up,
         )
 

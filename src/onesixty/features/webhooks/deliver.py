@@ -36,7 +36,7 @@ CLAIM_MOST: Final = 64
 IDLE_SECONDS: Final = 1.0  # retries come due without anyone waking us
 HOUSEKEEPING_SECONDS: Final = 60.0
 SETTLE_MOST: Final = 500
-PACE_SECONDS: Final = 0.02
+REST_SECONDS: Final = 0.02
 _log = structlog.get_logger()
 
 
@@ -94,7 +94,7 @@ class Deliverer:
             clock,
             batch_max=SETTLE_MOST,
             inbox_max=options.in_flight * 4,
-            pace_seconds=PACE_SECONDS,
+            rest_seconds=REST_SECONDS,
         )
 
     def start(self) -> None:
