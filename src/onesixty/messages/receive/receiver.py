@@ -23,6 +23,7 @@ from onesixty.storage.database import Connection, Database, columns
 
 BATCH_MOST: Final = 1000
 YOUNG: Final = timedelta(minutes=10)  # parked receipts that may have overtaken their answer
+REST_SECONDS: Final = 0.02  # at most; the answer to a receipt waits for its commit
 INBOX_MOST: Final = 100_000  # beyond it the carrier is asked to bring the receipt again
 
 _COLUMNS = """id, carrier_id, account_id, message_id, part, carrier_message_id, match_key,
@@ -54,7 +55,12 @@ class Receiver:
         # How kept receipts of a carrier are read; None where its kind has no such way.
         self.reader_of: Callable[[int], Reader | None] = lambda carrier_id: None
         self.gatherer: Gatherer[Receipt] = Gatherer(
-            "receipts", self._write, clock, batch_max=BATCH_MOST, inbox_max=INBOX_MOST
+            "receipts",
+            self._write,
+            clock,
+            batch_max=BATCH_MOST,
+            inbox_max=INBOX_MOST,
+            rest_seconds=REST_SECONDS,
         )
 
     def put(self, receipts: Sequence[Receipt]) -> None:
