@@ -117,6 +117,13 @@ def _ints(values: Sequence[int]) -> bytes:
     return _big_endian(elements)
 
 
+_bigint: Final = _integer("q")
+
+
+def _bigints(values: Sequence[int]) -> bytes:
+    return b"".join(map(_bigint, values))
+
+
 def _big_endian(numbers: "array[int]") -> bytes:
     if sys.byteorder == "little":
         numbers.byteswap()
@@ -224,6 +231,7 @@ KINDS: Final = (
     Kind("_bytea", 1001, 17, _blob, _blobs, bytes),
     Kind("_int2", 1005, 21, _integer("h"), _smallints, _to_integer),
     Kind("_int4", 1007, 23, _integer("i"), _ints, _to_integer),
+    Kind("_int8", 1016, 20, _bigint, _bigints, _to_integer),
     Kind("_text", 1009, 25, _text, _texts, bytes.decode),
     Kind("_timestamptz", 1185, 1184, _moment, _moments, _to_moment),
     Kind("_uuid", 2951, 2950, _uuid, _uuids, pgproto.UUID),
