@@ -7,7 +7,6 @@ test that needs a database gets a copy of its worker's.
 
 import asyncio
 import contextlib
-import itertools
 import os
 import shutil
 import tempfile
@@ -15,7 +14,6 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import hypothesis
@@ -32,11 +30,11 @@ from onesixty.storage import embedded, partitions
 from onesixty.storage.database import Database
 from onesixty.storage.migrate import migrate
 from shares import begins_late, unit_of
+from stock import PRISTINE, Stock, named
 
 _DIRECTORY = "ONESIXTY_TEST_DIRECTORY"
 _GIVEN = "ONESIXTY_TEST_DATABASE_URL"
 _ROOM_BYTES = 4_000_000_000  # a run keeps a tenth of it
-_numbers = itertools.count()
 # Half of what Hypothesis tries by itself: every run tries others.
 hypothesis.settings.register_profile("run", max_examples=50)
 hypothesis.settings.load_profile("run")
@@ -89,7 +87,8 @@ def server_url() -> str:
     url = embedded.start(directory).url
     (directory / "used").touch()
     with psycopg.connect(url, autocommit=True) as connection:
-        for name in ("fsync", "synchronous_commit", "full_page_writes"):  # nothing outlives us
+        # Nothing outlives us, and nothing that grows here is worth sweeping.
+        for name in ("fsync", "synchronous_commit", "full_page_writes", "autovacuum"):
             connection.execute(f"ALTER SYSTEM SET {name} = off".encode())
         connection.execute("SELECT pg_reload_conf()")
     return url
@@ -117,13 +116,20 @@ def template(server_url: str, admin: psycopg.Connection) -> Iterator[str]:
             admin.execute(f"DROP DATABASE IF EXISTS {one} WITH (FORCE)".encode())
 
 
+@pytest.fixture(scope="session")
+def stock(server_url: str, admin: psycopg.Connection, template: str) -> Iterator[Stock]:
+    """Migrated databases, for fixtures to take and give back."""
+    stock = Stock(server_url, admin, template)
+    yield stock
+    stock.close()
+
+
 @pytest.fixture
-def url(server_url: str, admin: psycopg.Connection, template: str) -> Iterator[str]:
+def url(stock: Stock) -> Iterator[str]:
     """The URL of a fresh, migrated database."""
-    name = f"test_{os.getpid()}_{next(_numbers)}"
-    admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy".encode())
-    yield named(server_url, name)
-    admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+    url = stock.take()
+    yield url
+    stock.give_back(url)
 
 
 @pytest.fixture
@@ -158,12 +164,6 @@ def on_file(database: Database, sealer: Sealer) -> OnFile:
     return OnFile(database, sealer)
 
 
-def named(server_url: str, database: str) -> str:
-    """The URL of another database on the same server."""
-    parts = urlsplit(server_url)
-    return urlunsplit((parts.scheme, parts.netloc, f"/{database}", parts.query, parts.fragment))
-
-
 def _roomy_memory() -> Path | None:
     """A folder in memory, where a copy of a database takes a tenth of the time, if there is one."""
     memory = Path("/dev/shm")
@@ -186,6 +186,8 @@ def _make(server_url: str, admin: psycopg.Connection, name: str) -> None:
     admin.execute(f"CREATE DATABASE {half}".encode())
     migrate(named(server_url, half))
     _ensure_partitions(named(server_url, half))
+    with psycopg.connect(named(server_url, half), autocommit=True) as connection:
+        connection.execute(PRISTINE)
     admin.execute(f"ALTER DATABASE {half} RENAME TO {name}".encode())
 
 

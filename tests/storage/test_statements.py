@@ -1,12 +1,14 @@
 """The statements of the walk fit the schema, and young tables do not spoil their plans."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from types import ModuleType
 from typing import Any
 
 import orjson
 import pytest
+import pytest_asyncio
 
 from onesixty.features.billing import settling
 from onesixty.features.esme_delivery import claims
@@ -27,6 +29,9 @@ from onesixty.records.lookups import known, spending
 from onesixty.records.routes import explanations, replay
 from onesixty.storage import partitions
 from onesixty.storage.database import Connection, Database
+from stock import Stock
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ROOMS = (
     backlog,
@@ -135,7 +140,30 @@ def statements_of(room: ModuleType) -> Iterator[tuple[str, str]]:
 STATEMENTS = dict(one for room in ROOMS for one in statements_of(room))
 
 
-def test_every_room_has_statements() -> None:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def new(stock: Stock) -> AsyncIterator[Connection]:
+    """A session on a new database, of which there are no statistics yet."""
+    url = stock.take()
+    database = await Database.open(url)
+    async with database.read() as connection:
+        yield connection
+    await database.close()
+    stock.give_back(url)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def analyzed(stock: Stock) -> AsyncIterator[Connection]:
+    """A session on a database that is known to be empty."""
+    url = stock.take()
+    database = await Database.open(url)
+    async with database.read() as connection:
+        await connection.execute("ANALYZE")
+        yield connection
+    await database.close()
+    stock.give_back(url)
+
+
+async def test_every_room_has_statements() -> None:
     """The collection below misses no module, and none of the hot statements."""
     assert {name.partition(".")[0] for name in STATEMENTS} == {
         room.__name__.rpartition(".")[2] for room in ROOMS
@@ -144,10 +172,9 @@ def test_every_room_has_statements() -> None:
 
 
 @pytest.mark.parametrize("name", STATEMENTS)
-async def test_statements_fit_the_schema(database: Database, name: str) -> None:
+async def test_statements_fit_the_schema(new: Connection, name: str) -> None:
     """Each prepares: its tables, columns and types are there."""
-    async with database.read() as connection:
-        await connection.prepare(STATEMENTS[name])
+    await new.prepare(STATEMENTS[name])
 
 
 async def generic_plan(connection: Connection, statement: str) -> dict[str, Any]:
@@ -162,8 +189,18 @@ async def generic_plan(connection: Connection, statement: str) -> dict[str, Any]
     now = f"'{ids.uuid7()}'"
     values = ", ".join(now if one == "uuid" else "NULL" for one in types)
     found = await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE planned({values})")
+    await connection.execute("DEALLOCATE planned")
     plan: dict[str, Any] = orjson.loads(found)[0]["Plan"]
     return plan
+
+
+@asynccontextmanager
+async def of_the_moment(connection: Connection) -> AsyncIterator[None]:
+    """What is done meanwhile is taken back."""
+    change = connection.transaction()
+    await change.start()
+    yield
+    await change.rollback()
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -207,38 +244,32 @@ def walks(plan: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("name", PLANNED)
-async def test_new_tables_are_looked_up_by_index(database: Database, name: str) -> None:
+async def test_new_tables_are_looked_up_by_index(new: Connection, name: str) -> None:
     """In a new database the hot statements look up each row by the columns of an index."""
-    async with database.read() as connection:
-        plan = await generic_plan(connection, PLANNED[name])
+    plan = await generic_plan(new, PLANNED[name])
     assert [*scans(plan), *walks(plan)] == []
 
 
 @pytest.mark.parametrize("name", PLANNED)
-async def test_messages_are_looked_up_by_their_key(database: Database, name: str) -> None:
+async def test_messages_are_looked_up_by_their_key(analyzed: Connection, name: str) -> None:
     """No hot statement takes another index for that of (account_id, id): it would read them all."""
-    async with database.read() as connection:
-        await connection.execute("ANALYZE")
-        plan = await generic_plan(connection, PLANNED[name])
+    plan = await generic_plan(analyzed, PLANNED[name])
     indexes = {node["Index Name"] for node in nodes(plan) if "Index Name" in node}
     used = {one for one in indexes if one.startswith("messages_")}
     assert {one for one in used if not one.endswith("_pkey")} == set()
 
 
 @pytest.mark.parametrize("name", PLANNED)
-async def test_tables_known_to_be_empty_are_not_scanned(database: Database, name: str) -> None:
+async def test_tables_known_to_be_empty_are_not_scanned(analyzed: Connection, name: str) -> None:
     """Statistics that say "empty" lead to no sequential scan and no hash or merge join."""
-    async with database.read() as connection:
-        await connection.execute("ANALYZE")
-        plan = await generic_plan(connection, PLANNED[name])
+    plan = await generic_plan(analyzed, PLANNED[name])
     assert scans(plan) == []
 
 
 @pytest.mark.parametrize("name", ["receive.APPLY", "settle.SETTLE"])
-async def test_rows_of_a_batch_are_looked_up_one_by_one(database: Database, name: str) -> None:
+async def test_rows_of_a_batch_are_looked_up_one_by_one(new: Connection, name: str) -> None:
     """Messages and their parts are found by equal keys: a range would be read for each row."""
-    async with database.read() as connection:
-        plan = await generic_plan(connection, PLANNED[name])
+    plan = await generic_plan(new, PLANNED[name])
     conditions = [
         node.get("Index Cond", "")
         for node in nodes(plan)
@@ -249,22 +280,21 @@ async def test_rows_of_a_batch_are_looked_up_one_by_one(database: Database, name
 
 
 @pytest.mark.parametrize("name", ["receive.MATCH"])
-async def test_months_without_the_batch_are_not_opened(database: Database, name: str) -> None:
+async def test_months_without_the_batch_are_not_opened(new: Connection, name: str) -> None:
     """Where the ids of a batch are known beforehand, other parts of a table cost nothing."""
-    async with database.read() as connection:
-        await partitions.ensure(connection, SystemClock().now() - timedelta(days=60), 1)
-        plan = await generic_plan(connection, PLANNED[name])
+    async with of_the_moment(new):
+        await partitions.ensure(new, SystemClock().now() - timedelta(days=60), 1)
+        plan = await generic_plan(new, PLANNED[name])
     appends = [node for node in nodes(plan) if node["Node Type"] == "Append" and reads_large(node)]
     assert all("Subplans Removed" in node for node in appends)
     assert appends
 
 
 @pytest.mark.parametrize("name", ["outbox.SETTLE", "settle.SETTLE"])
-async def test_scans_are_recognised(database: Database, name: str) -> None:
+async def test_scans_are_recognised(analyzed: Connection, name: str) -> None:
     """Without the settings of our sessions the same check finds what it looks for."""
-    async with database.read() as connection:
-        await connection.execute("ANALYZE")
+    async with of_the_moment(analyzed):
         for setting in ("enable_seqscan", "enable_hashjoin", "enable_mergejoin"):
-            await connection.execute(f"SET {setting} = on")
-        plan = await generic_plan(connection, PLANNED[name])
+            await analyzed.execute(f"SET LOCAL {setting} = on")
+        plan = await generic_plan(analyzed, PLANNED[name])
     assert scans(plan)
