@@ -7,6 +7,7 @@ test that needs a database gets a copy of its worker's.
 
 import asyncio
 import contextlib
+import gc
 import os
 import shutil
 import tempfile
@@ -45,6 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     Tracebacks are plain in the log: to paint one with its variables takes seconds.
     """
+    gc.disable()
     plain = structlog.dev.ConsoleRenderer(
         colors=False, exception_formatter=structlog.dev.plain_traceback
     )
@@ -53,6 +55,12 @@ def pytest_configure(config: pytest.Config) -> None:
         directory = tempfile.mkdtemp(prefix="onesixty-tests-", dir=_roomy_memory())
         Path(directory).chmod(0o755)  # the user that serves the database of root gets there
         os.environ[_DIRECTORY] = directory
+
+
+def pytest_collection_finish() -> None:
+    """What collecting made stays to the end: looking for garbage among it takes seconds."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
