@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import typer
 from psycopg import Error as PsycopgError
-from sqlalchemy.exc import SQLAlchemyError
 
 from onesixty.cli import local
 from onesixty.cli.terminal import Failure, out
@@ -47,6 +46,6 @@ def explained(url: str) -> Iterator[None]:
         yield
     except migrations.MigrationError as error:
         raise Failure(str(error)) from None
-    except (PsycopgError, SQLAlchemyError) as error:
-        reason = " ".join(str(getattr(error, "orig", None) or error).split())
+    except PsycopgError as error:
+        reason = " ".join(str(error).split())
         raise Failure(f"the database {local.shown(url)} cannot be used: {reason}") from None
