@@ -370,6 +370,8 @@ def _connect(app: App, wake_webhooks: Callable[[], None]) -> None:
     dispatcher.on_change = app.lanes.changed
     for part in (settler, receiver, app.inbound, app.reconciler, app.sweeper, app.fallbacks):
         part.wake_webhooks = wake_webhooks
+    if app.role in NOTIFYING:
+        receiver.offer, receiver.hand = app.deliverer.offer, app.deliverer.hand
     app.keeper.on_change(app.lanes.loop.wake)
     app.esme_deliverer.door = Deliveries(app.door.sessions)
     app.door.sessions.on_receiver(app.esme_deliverer.bound)

@@ -11,6 +11,7 @@ from onesixty.kit.loops import (
     BACKOFF_MOST_SECONDS,
     FEW,
     MANY,
+    Bounds,
     Full,
     Gatherer,
     Loop,
@@ -67,9 +68,7 @@ def gatherer(
         "numbers",
         writer,
         clock,
-        batch_max=batch_max,
-        inbox_max=inbox_max,
-        rest_seconds=rest,
+        Bounds(batch_max=batch_max, inbox_max=inbox_max, rest_seconds=rest),
     )
     made.start()
     return made
@@ -228,7 +227,7 @@ async def test_stop_ends_a_loop_whose_work_breaks_off(clock: ManualClock) -> Non
 async def test_stop_needs_no_start(clock: ManualClock) -> None:
     """A part that never began can be stopped."""
     await Loop("test", Steps(), clock, idle_seconds=1).stop()
-    await Gatherer("test", Writer(), clock, batch_max=1, inbox_max=1).stop()
+    await Gatherer("test", Writer(), clock, Bounds(batch_max=1, inbox_max=1)).stop()
 
 
 async def test_a_gatherer_takes_a_single_item_at_once(clock: ManualClock) -> None:
@@ -285,8 +284,7 @@ async def test_those_who_wait_are_told_instead(clock: ManualClock) -> None:
         "numbers",
         writer,
         clock,
-        batch_max=10,
-        inbox_max=10,
+        Bounds(batch_max=10, inbox_max=10),
         give_up=lambda batch, error: told.append((batch, error)),
     )
     numbers.start()

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import structlog
@@ -81,6 +82,15 @@ class Full(Exception):  # noqa: N818 - a state of the inbox, told to its caller
     """The inbox holds as many items as it may."""
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How many items a gatherer writes together, how many wait at most, how long it rests."""
+
+    batch_max: int
+    inbox_max: int
+    rest_seconds: float = 0.0
+
+
 class Gatherer(Generic[T]):
     """While one batch is written the next one gathers; an idle one takes a single item at once.
 
@@ -99,15 +109,12 @@ class Gatherer(Generic[T]):
         name: str,
         write: Callable[[list[T]], Awaitable[None]],
         clock: Clock,
-        *,
-        batch_max: int,
-        inbox_max: int,
+        bounds: Bounds,
         give_up: Callable[[list[T], Exception], None] | None = None,
-        rest_seconds: float = 0.0,
     ) -> None:
         self._name, self._write, self._clock = name, write, clock
-        self._rest_most, self._hurry = rest_seconds, asyncio.Event()
-        self._batch_max, self._inbox_max, self._give_up = batch_max, inbox_max, give_up
+        self._bounds, self._hurry = bounds, asyncio.Event()
+        self._give_up = give_up
         self._items: list[T] = []
         self._event = asyncio.Event()
         self._taken_in = self._written = 0
@@ -124,7 +131,7 @@ class Gatherer(Generic[T]):
 
     def put(self, item: T) -> None:
         """Take one item; raises Full at the limit."""
-        if len(self._items) >= self._inbox_max:
+        if len(self._items) >= self._bounds.inbox_max:
             raise Full(self._name)
         self._items.append(item)
         self._taken_in += 1
@@ -153,7 +160,7 @@ class Gatherer(Generic[T]):
             await self._event.wait()
             await self._rest(rest_until - time())
             began = time()
-            batch = self._items[: self._batch_max]
+            batch = self._items[: self._bounds.batch_max]
             del self._items[: len(batch)]
             if not self._items:
                 self._event.clear()
@@ -161,7 +168,7 @@ class Gatherer(Generic[T]):
                 await self._write_until_done(batch)
                 self._written += len(batch)
                 ended = time()
-                rest = min(ended - began, self._rest_most) if len(batch) > FEW else 0.0
+                rest = min(ended - began, self._bounds.rest_seconds) if len(batch) > FEW else 0.0
                 rest_until = ended + rest
             while self._waiters and self._waiters[0][0] <= self._written:
                 waiter = self._waiters.popleft()[1]

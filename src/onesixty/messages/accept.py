@@ -19,7 +19,7 @@ from onesixty.carriers.content import CHANNELS, Template
 from onesixty.kit import ids, metrics
 from onesixty.kit.chance import Chance
 from onesixty.kit.clock import Clock
-from onesixty.kit.loops import Full, Gatherer
+from onesixty.kit.loops import Bounds, Full, Gatherer
 from onesixty.kit.problems import Problem
 from onesixty.kit.secrets import Sealer
 from onesixty.messages import screen, store, windows
@@ -74,9 +74,7 @@ class Acceptor:
             "accept",
             self._write,
             clock,
-            batch_max=GATHER_MOST,
-            inbox_max=INBOX_MOST,
-            rest_seconds=REST_SECONDS,
+            Bounds(batch_max=GATHER_MOST, inbox_max=INBOX_MOST, rest_seconds=REST_SECONDS),
             give_up=self._give_up,
         )
 

@@ -41,14 +41,22 @@ def sql_esme(origin: str, status: str) -> str:
     return f"CASE WHEN {origin} IS NOT NULL AND {wanted} THEN -({origin}->'esme')::int END"
 
 
-# SQL for the rows that events put into the outbox; `noted` names a CTE with account_id, event_id,
-# type, callback, esme, at.
-WEBHOOKS: Final = f"""
-    INSERT INTO webhook_queue (event_id, endpoint_id, account_id, due_at)
-    SELECT noted.event_id, endpoint.id, noted.account_id, noted.at
-    FROM noted JOIN webhook_endpoints endpoint ON endpoint.account_id = noted.account_id
+# SQL for the endpoints that are told of an event; for rows of `noted` with account_id and type.
+ENDPOINTS: Final = """
+    noted JOIN webhook_endpoints endpoint ON endpoint.account_id = noted.account_id
     WHERE endpoint.removed_at IS NULL AND endpoint.disabled_at IS NULL
       AND endpoint.event_mask >> noted.type::int & 1 = 1
+"""
+
+
+def sql_webhooks(due: str = "noted.at") -> str:
+    """SQL for the rows that events put into the outbox; those of endpoints are due then.
+
+    `noted` names a CTE with account_id, event_id, type, callback, esme, at.
+    """
+    return f"""
+    INSERT INTO webhook_queue (event_id, endpoint_id, account_id, due_at)
+    SELECT noted.event_id, endpoint.id, noted.account_id, {due} FROM {ENDPOINTS}
     UNION ALL
     SELECT noted.event_id, 0, noted.account_id, noted.at FROM noted
     WHERE noted.callback AND {events.CALLBACK_MASK} >> noted.type::int & 1 = 1
@@ -57,6 +65,9 @@ WEBHOOKS: Final = f"""
     WHERE noted.esme IS NOT NULL
     RETURNING 1
 """
+
+
+WEBHOOKS: Final = sql_webhooks()
 
 
 def sql_before_step(message: str) -> str:

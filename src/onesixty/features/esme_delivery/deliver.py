@@ -22,7 +22,7 @@ from onesixty.features.webhooks.outbox import Delivery, put_back, settle
 from onesixty.kit import metrics
 from onesixty.kit.chance import Chance
 from onesixty.kit.clock import Clock
-from onesixty.kit.loops import Gatherer, Loop
+from onesixty.kit.loops import Bounds, Gatherer, Loop
 from onesixty.records.snapshot import SnapshotKeeper
 from onesixty.smpp.link import Answer, AnswerKind
 from onesixty.storage.database import Database
@@ -107,8 +107,7 @@ class EsmeDeliverer:
             "esmes.settle",
             self._settle,
             clock,
-            batch_max=SETTLE_MOST,
-            inbox_max=IN_HAND_MOST * 4,
+            Bounds(batch_max=SETTLE_MOST, inbox_max=IN_HAND_MOST * 4),
         )
 
     def start(self) -> None:

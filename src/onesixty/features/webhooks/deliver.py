@@ -7,7 +7,7 @@ and the event is sent again under the same `webhook-id`.
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -26,9 +26,10 @@ from onesixty.features.webhooks.targets import Target, Targets
 from onesixty.kit import metrics
 from onesixty.kit.chance import Chance
 from onesixty.kit.clock import Clock
-from onesixty.kit.loops import Gatherer, Loop
+from onesixty.kit.loops import Bounds, Gatherer, Loop
 from onesixty.kit.secrets import Sealer
-from onesixty.records.snapshot import SnapshotKeeper
+from onesixty.messages.receive import Offer
+from onesixty.records.snapshot import Endpoint, SnapshotKeeper
 from onesixty.storage.database import Database
 
 # Rows at a time. Small enough that the next claim is on its way while answers to the last come in.
@@ -87,14 +88,15 @@ class Deliverer:
         self._full = False  # the last claim took all that it might
         self._served = CALLBACKS  # the last to get a share of it; the next claim begins after it
         self._housekeeping_at = clock.monotonic()
+        self._grouped: tuple[object, dict[int, list[Endpoint]]] = None, {}  # by account, of a book
         self.loop = Loop("webhooks", self.run_once, clock, idle_seconds=IDLE_SECONDS)
         self.settling: Gatherer[Delivery] = Gatherer(
             "webhooks.settle",
             self._settle,
             clock,
-            batch_max=SETTLE_MOST,
-            inbox_max=options.in_flight * 4,
-            rest_seconds=REST_SECONDS,
+            Bounds(
+                batch_max=SETTLE_MOST, inbox_max=options.in_flight * 4, rest_seconds=REST_SECONDS
+            ),
         )
 
     def start(self) -> None:
@@ -128,14 +130,52 @@ class Deliverer:
         await self._none_left.wait()
         await self.settling.caught_up()
 
+    def offer(self, account_ids: Iterable[int]) -> Offer:
+        """What whoever writes events of these accounts may lease to us and `hand` over.
+
+        That spares the claim, which would read again what was at hand. Endpoints that fail, or
+        have a backlog, are told by claims alone.
+        """
+        now, endpoints, rooms = self._clock.now(), [], {}
+        free = min(self._targets.free(), self._unsettled())
+        for account_id in account_ids:
+            room = free
+            for endpoint in self._endpoints_of(account_id):
+                target = self._targets.endpoint(endpoint.id, endpoint.failing_since)
+                if not target.failures and not target.hungry:
+                    endpoints.append(endpoint.id)
+                    room = min(room, self._targets.room(target, now))
+                    rooms[account_id] = room
+        return Offer(endpoints, rooms, self._lease(now))
+
+    def hand(self, rows: Sequence[Any]) -> None:
+        """Begin the calls of rows that were leased by an offer, as if they had been claimed."""
+        # None goes to callback URLs, whose hosts may have no room: so none is put back.
+        self._begin_all(rows, self._clock.now())
+
+    def _endpoints_of(self, account_id: int) -> Sequence[Endpoint]:
+        if self._grouped[0] is not self._keeper.book.endpoints:
+            grouped: dict[int, list[Endpoint]] = {}
+            for endpoint in self._keeper.book.endpoints.values():
+                grouped.setdefault(endpoint.account_id, []).append(endpoint)
+            self._grouped = self._keeper.book.endpoints, grouped
+        return self._grouped[1].get(account_id, ())
+
+    def _unsettled(self) -> int:
+        """Calls that may be begun: while the database takes no settlements nothing more is sent,
+        since it would only be sent again.
+        """
+        return self._options.in_flight * 2 - len(self.settling)
+
+    def _lease(self, now: datetime) -> datetime:
+        return now + timedelta(seconds=self._options.lease_seconds)
+
     async def run_once(self) -> bool:
         """Claim what there is room for and begin its calls; True when there is more at once."""
         now = self._clock.now()
         if self._clock.monotonic() >= self._housekeeping_at:
             await self._keep_house(now)
-        # While the database takes no settlements nothing more is sent: it would only be sent again.
-        unsettled = self._options.in_flight * 2 - len(self.settling)
-        free = min(self._targets.free(), unsettled, CLAIM_MOST)
+        free = min(self._targets.free(), self._unsettled(), CLAIM_MOST)
         if free <= 0:
             return False
         rooms = self._rooms(now)
@@ -159,12 +199,13 @@ class Deliverer:
             room = self._targets.room(target, now)
             if room:
                 rooms[endpoint.id] = room
+            elif target.in_flight:
+                target.hungry = True  # what was handed over took all room, and more may wait
         first = [number for number in rooms if number > self._served]
         return {number: rooms[number] for number in [*first, *rooms]}
 
     async def _claim(self, rooms: dict[int, int], most: int, now: datetime) -> Sequence[Any]:
-        lease_until = now + timedelta(seconds=self._options.lease_seconds)
-        rows = await outbox.claim(self._database, rooms, most, now, lease_until)
+        rows = await outbox.claim(self._database, rooms, most, now, self._lease(now))
         book = self._keeper.book
         if any(row["owner_id"] not in book.accounts for row in rows):
             await self._keeper.refresh()

@@ -154,7 +154,7 @@ async def _apply(tx: Connection, rows: Sequence[Any]) -> int:
     )
     await write_costs(tx, [(row, _price(row)) for row in rows])
     news = fold((row, _Told(row)) for row in rows)
-    return await apply(tx, news) if news else 0
+    return (await apply(tx, news)).hooked if news else 0
 
 
 def _price(row: Any) -> Price | None:

@@ -194,7 +194,7 @@ class Sweeper:
         for row in await tx.fetch(TRIES, named[1]):
             tries.setdefault(row["message_id"], []).append(row)
         if told := _told(tries.values()):
-            news.hooked += await apply(tx, told, every_try=True)
+            news.hooked += (await apply(tx, told, every_try=True)).hooked
         verdicts = []
         for row in await tx.fetch(LOOK, *named, now):
             # What earlier channels did is no sign of what the present one does.

@@ -1,10 +1,10 @@
 """Apply what receipts say: states of parts, what follows for their messages, events."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from onesixty.carriers.contract import ErrorClass, OutcomeKind, Price, Receipt, ReceiptState
@@ -41,6 +41,10 @@ ORDER BY message_id, attempt, part
 """
 _NEXT = sql_next("m.status", "n.cause", "m.steps")
 _ARRIVED = f"n.cause IN ({Cause.DELIVERED}, {Cause.READ})"
+# With `handed` the rows of the outbox for these endpoints are leased, and given as a claim gives
+# them: see webhooks.outbox.CLAIM.
+_HANDED = "noted.handed AND endpoint.id = ANY($20::int[])"
+_MESSAGE = "m." + store.COLUMNS.replace(", ", ", m.")
 # What one receipt says of a message is not all when it was sent twice: a failure is then left to
 # `doubt.py`, which looks at both. Nor is it when it went by several channels: the failure of an
 # earlier one is none of the message.
@@ -62,26 +66,29 @@ WITH parts AS (
         error_code = n.error_code, error_class = CASE WHEN NOT {_ARRIVED} THEN n.error_class END,
         error_detail = n.error_detail, carrier_code = n.carrier_code
     FROM unnest($9::int[], $10::uuid[], $11::uuid[], $12::smallint[], $13::timestamptz[],
-        $14::boolean[], $15::text[], $16::text[], $17::text[], $18::text[])
+        $14::boolean[], $15::text[], $16::text[], $17::text[], $18::text[], $19::boolean[])
         AS n(account_id, message_id, event_id, cause, at, whole, error_class, error_code,
-            error_detail, carrier_code)
+            error_detail, carrier_code, handed)
     WHERE m.account_id = n.account_id AND m.id = n.message_id AND {_NEXT} <> 0
         AND (n.whole OR {_ARRIVED} OR NOT m.possible_duplicate AND m.past_steps IS NULL)
-    RETURNING m.account_id, m.id, m.status AS type, m.sequence,
-        m.callback_url IS NOT NULL AS callback, {store.sql_esme("m.origin", "m.status")} AS esme,
-        n.event_id, n.at
+    RETURNING {_MESSAGE}, m.status AS type, m.callback_url IS NOT NULL AS callback,
+        {store.sql_esme("m.origin", "m.status")} AS esme, n.event_id, n.at, n.handed
 ), fallen AS (
     INSERT INTO fallbacks (message_id, account_id, due_at)
     SELECT id, account_id, at FROM moved WHERE type = {Status.FALLING_BACK}
     ON CONFLICT (message_id) DO UPDATE SET due_at = excluded.due_at
 ), noted AS (
-    SELECT account_id, event_id, type, sequence, id, callback, esme, at FROM moved
-    WHERE type <> {Status.FALLING_BACK}
+    SELECT * FROM moved WHERE type <> {Status.FALLING_BACK}
 ), recorded AS (
     INSERT INTO events (account_id, id, type, sequence, message_id, at)
     SELECT account_id, event_id, type, sequence, id, at FROM noted
-), hooked AS ({store.WEBHOOKS})
-SELECT count(*) FROM hooked
+), hooked AS ({store.sql_webhooks(f"CASE WHEN {_HANDED} THEN $21 ELSE noted.at END")})
+SELECT (SELECT count(*) FROM hooked) AS hooked, handed.*
+FROM (SELECT) one LEFT JOIN LATERAL (
+    SELECT endpoint.id AS endpoint_id, 0 AS tries, noted.account_id AS owner_id,
+        noted.sequence AS event_sequence, noted.id AS message_id, NULL::jsonb AS data, noted.*
+    FROM {store.ENDPOINTS} AND {_HANDED}
+) handed ON true
 """
 # What a carrier takes for a part, by its newest word: a receipt that comes twice adds nothing.
 COST: Final = """
@@ -97,6 +104,24 @@ _ERRORS: Final = {
     ReceiptState.UNDELIVERABLE: ("undelivered", "the carrier could not deliver it"),
     ReceiptState.REJECTED: ("rejected_at_carrier", "the carrier or the handset rejected it"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What the deliverer of webhooks takes from us at once, without looking into the outbox."""
+
+    endpoints: Sequence[int] = ()
+    rooms: Mapping[int, int] = field(default_factory=dict)
+    """How many events each account may have, at most."""
+    until: datetime | None = None
+    """Its rows are leased to it until then."""
+
+
+class Applied(NamedTuple):
+    """What came of receipts: rows of the outbox, and those among them that are the deliverer's."""
+
+    hooked: int
+    handed: list[Any]
 
 
 @dataclass(slots=True)
@@ -159,14 +184,16 @@ def fold(matched: Iterable[tuple[Any, Any]]) -> list[PartNews]:
     return list(parts.values())
 
 
-async def apply(tx: Connection, news: Sequence[PartNews], *, every_try: bool = False) -> int:
+async def apply(
+    tx: Connection, news: Sequence[PartNews], *, every_try: bool = False, offer: Offer = Offer()
+) -> Applied:
     """Write what receipts say of parts, and what follows for their messages.
 
     With `every_try` all attempts of a message are looked at, even where the news are of the only
-    part of the first. Returns how many outbox rows that made.
+    part of the first. What is handed by an offer has to reach the deliverer after the commit.
     """
     news = sorted(news, key=lambda n: n.message_id)
-
+    hand = _shares(offer)
     whole = {n.message_id for n in news if every_try or n.parts > 1 or n.attempt > 1}
     verdicts = [_single(n) for n in news if n.message_id not in whole]
     if whole:
@@ -188,13 +215,26 @@ async def apply(tx: Connection, news: Sequence[PartNews], *, every_try: bool = F
     moves = [
         (
             n.account_id, n.message_id, ids.uuid7(), int(cause), n.at, n.message_id in whole,
-            n.error_class, *shown,
+            n.error_class, *shown, hand(n.account_id),
         )
         for n, cause, shown in verdicts
         if cause is not None
     ]  # fmt: skip
-    hooked: int = await tx.fetchval(APPLY, *columns(parts, 8), *columns(moves, 10))
-    return hooked
+    lease = list(offer.endpoints), offer.until
+    rows = await tx.fetch(APPLY, *columns(parts, 8), *columns(moves, 11), *lease)
+    return Applied(rows[0]["hooked"], [row for row in rows if row["endpoint_id"] is not None])
+
+
+def _shares(offer: Offer) -> Callable[[int], bool]:
+    """Whether the next event of an account is handed over."""
+    left = dict(offer.rooms)
+
+    def take(account_id: int) -> bool:
+        room = left.get(account_id, 0)
+        left[account_id] = room - 1
+        return room > 0
+
+    return take
 
 
 async def write_costs(tx: Connection, matched: Sequence[tuple[Any, Price | None]]) -> None:

@@ -20,7 +20,7 @@ from onesixty.carriers.content import CHANNELS, SMS
 from onesixty.carriers.contract import Inbound
 from onesixty.kit import ids, metrics
 from onesixty.kit.clock import Clock
-from onesixty.kit.loops import Gatherer
+from onesixty.kit.loops import Bounds, Gatherer
 from onesixty.messages import store, windows
 from onesixty.messages.states import Status
 from onesixty.messages.types import Category, Direction, Encoding
@@ -194,7 +194,10 @@ class InboundReceiver:
         self.wake_webhooks: Callable[[], None] = lambda: None
         self.one_account: Callable[[], Mapping[int, Sequence[int]]] = dict
         self.gatherer: Gatherer[Inbound] = Gatherer(
-            "inbound", self._write, clock, batch_max=BATCH_MOST, inbox_max=INBOX_MOST
+            "inbound",
+            self._write,
+            clock,
+            Bounds(batch_max=BATCH_MOST, inbox_max=INBOX_MOST),
         )
 
     def put(self, inbounds: Sequence[Inbound]) -> None:

@@ -14,8 +14,8 @@ from uuid import UUID
 from onesixty.carriers.contract import Receipt
 from onesixty.kit import ids
 from onesixty.kit.clock import Clock
-from onesixty.kit.loops import Gatherer
-from onesixty.messages.receive.apply import apply, fold, write_costs
+from onesixty.kit.loops import Bounds, Gatherer
+from onesixty.messages.receive.apply import Applied, Offer, apply, fold, write_costs
 from onesixty.messages.receive.find import Finds, Search, find
 from onesixty.messages.receive.learning import Learner
 from onesixty.messages.receive.rereading import Reader, Reread, parked, step
@@ -47,6 +47,9 @@ class Receiver:
     ) -> None:
         self._database, self._clock, self._settled = database, clock, settled
         self.wake_webhooks: Callable[[], None] = lambda: None
+        # The deliverer of webhooks in this process: what it takes at once, and the way to it.
+        self.offer: Callable[[set[int]], Offer] = lambda account_ids: Offer()
+        self.hand: Callable[[Sequence[Any]], None] = lambda rows: None
         self.parked: Callable[[], None] = lambda: None
         # What was found of the submissions, each with its receipt, once both are written.
         self.counted: Callable[[Sequence[tuple[Any, Receipt]]], None] = lambda told: None
@@ -58,9 +61,7 @@ class Receiver:
             "receipts",
             self._write,
             clock,
-            batch_max=BATCH_MOST,
-            inbox_max=INBOX_MOST,
-            rest_seconds=REST_SECONDS,
+            Bounds(batch_max=BATCH_MOST, inbox_max=INBOX_MOST, rest_seconds=REST_SECONDS),
         )
 
     def put(self, receipts: Sequence[Receipt]) -> None:
@@ -78,7 +79,7 @@ class Receiver:
         # The answers that came before these receipts are in the database first, so that a receipt
         # finds its submission.
         await self._settled()
-        now, hooked = self._clock.now(), 0
+        now, done = self._clock.now(), Applied(0, [])
         async with self._database.write() as tx:
             search = self.search(now)
             finds = await find(tx, receipts, search)
@@ -89,12 +90,13 @@ class Receiver:
             if news := fold(
                 (found[n], receipt) for n, receipt in enumerate(receipts) if n in found
             ):
-                hooked = await apply(tx, news)
+                done = await apply(tx, news, offer=self.offer({n.account_id for n in news}))
         for receipt in receipts:
             receipt.acknowledge(True)
         if len(found) < len(receipts):
             self.parked()
-        if hooked:
+        self.hand(done.handed)
+        if done.hooked > len(done.handed):
             self.wake_webhooks()
         self.learner.note(receipts, finds, search)
         self.counted([(found[n], receipts[n]) for n in found])

@@ -104,7 +104,7 @@ async def _again(tx: Connection, rows: Sequence[Any], read: Reader, search: Sear
     ]
     await tx.execute(REWRITE, *columns(changes, 6))
     told = fold((found, receipts[n]) for n, found in sorted(mine.items()))
-    hooked = await apply(tx, told) if told else 0
+    hooked = (await apply(tx, told)).hooked if told else 0
     matched = sum(news[n][0]["message_id"] is None for n in mine)
     return Reread(
         read=len(pairs),

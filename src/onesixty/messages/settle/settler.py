@@ -11,7 +11,7 @@ from onesixty.carriers.contract import Outcome, OutcomeKind, PartAnswer
 from onesixty.kit import ids, metrics
 from onesixty.kit.chance import Chance
 from onesixty.kit.clock import Clock
-from onesixty.kit.loops import Gatherer
+from onesixty.kit.loops import Bounds, Gatherer
 from onesixty.messages import store
 from onesixty.messages.leases import LeaseBook
 from onesixty.messages.settle.retries import Decision, decide
@@ -119,9 +119,7 @@ class Settler:
             "settle",
             self._write,
             clock,
-            batch_max=BATCH_MOST,
-            inbox_max=INBOX_MOST,
-            rest_seconds=REST_SECONDS,
+            Bounds(batch_max=BATCH_MOST, inbox_max=INBOX_MOST, rest_seconds=REST_SECONDS),
         )
 
     def put(self, outcome: Outcome) -> None:
