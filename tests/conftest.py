@@ -2,7 +2,7 @@
 
 One embedded server serves the whole run; `ONESIXTY_TEST_DATABASE_URL` names another (the role must
 be allowed to create databases). The first worker migrates a template; the others copy it, and a
-test that needs a database gets a copy of its worker's.
+test that needs a database gets a copy of its worker's, which other tests may have used: stock.py.
 """
 
 import asyncio

@@ -7,7 +7,7 @@ import pytest
 from .outages import OUTAGES
 from .served import Platform, until
 
-MESSAGES = 400
+MESSAGES = 250
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 

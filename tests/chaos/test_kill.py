@@ -11,7 +11,7 @@ from onesixty.storage import embedded
 
 from .served import HELD_MOST, Platform, until
 
-MESSAGES = 400
+MESSAGES = 300
 EARLIEST, LATEST = 120, 200  # the kill comes after so many acknowledgements
 STOP_SECONDS = 20.0
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -12,7 +12,7 @@ from onesixty.kit.chance import chance
 
 from .served import BINDS, HELD_MOST, PATIENCE_SECONDS, Platform, running, until
 
-MESSAGES = 500
+MESSAGES = 350
 EARLIEST, LATEST = 120, 200  # it comes after so many acknowledgements
 TAKEOVER_SECONDS = 10.0
 _HOLDERS = """
