@@ -10,6 +10,7 @@ from onesixty.storage.pool import Connection, Pool
 
 MOST = 2
 BOUND_SECONDS = 10.0
+SLEEP = "SELECT pg_sleep(60)"
 
 
 class Server:
@@ -112,11 +113,23 @@ async def test_a_server_that_is_down_takes_no_places(pool: Pool, server: Server)
     pool.release(both[1])
 
 
-async def test_a_statement_broken_off_harms_nobody(pool: Pool) -> None:
+async def sleeps(url: str) -> None:
+    """Wait until the server is at the statement: it ignores who breaks off before."""
+    looking = await asyncpg.connect(url)
+    async with asyncio.timeout(BOUND_SECONDS):
+        while not await looking.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            f" AND query = '{SLEEP}' AND state = 'active'"
+        ):
+            pass
+    await looking.close()
+
+
+async def test_a_statement_broken_off_harms_nobody(pool: Pool, server: Server) -> None:
     """After a cancelled statement, and after a transaction left open, a connection is as new."""
     connection = await pool.acquire()
-    running = asyncio.create_task(connection.execute("SELECT pg_sleep(60)"))
-    await asyncio.sleep(0)
+    running = asyncio.create_task(connection.execute(SLEEP))
+    await sleeps(server.url)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
