@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -65,7 +66,8 @@ async def stored(walk: Walk) -> int:
 
 async def test_too_many_requests(walk: Walk) -> None:
     """What does not fit into the inbox is told at once when to come back; the rest is stored."""
-    walk.app.acceptor.gatherer._inbox_max = INBOX
+    gatherer = walk.app.acceptor.gatherer
+    gatherer._bounds = replace(gatherer._bounds, inbox_max=INBOX)
     body = {"to": "+447700900123", "from": "ACME", "body": "Hello"}
     answers = await flood(walk, "/v1/messages", body)
     counts = Counter(status for status, _, _ in answers)

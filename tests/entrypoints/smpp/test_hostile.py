@@ -74,7 +74,8 @@ async def test_overloaded(desk: Office, monkeypatch: pytest.MonkeyPatch) -> None
     """When too much waits to be stored, the client is told that the queue is full."""
     await desk.esme(window=100)
     client = await desk.bound()
-    monkeypatch.setattr(desk.app.acceptor.gatherer, "_inbox_max", 5)
+    gatherer = desk.app.acceptor.gatherer
+    monkeypatch.setattr(gatherer, "_bounds", replace(gatherer._bounds, inbox_max=5))
     client._writer.write(b"".join(encode(replace(submit_sm(), sequence=n)) for n in range(50)))
     statuses = [(await client.read()).status for _ in range(50)]
     assert set(statuses) == {0, Status.RMSGQFUL}
