@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,9 @@ from typing import Final, Self
 
 _TICK: Final = os.sysconf("SC_CLK_TCK")
 _SAMPLE_SECONDS: Final = 0.5
+# Of the time between two looks at memory: the kernel walks all pages of each process for one, which
+# costs tens of milliseconds where many share large buffers.
+_SAMPLE_SHARE: Final = 0.01
 _MB: Final = 1024 / 1e6  # of a kilobyte
 
 
@@ -31,7 +35,9 @@ class Meter:
 
 
 class Memory:
-    """Peak of the memory in use within a `with` block; pages that are shared count once."""
+    """Peak of the memory in use within a `with` block, of some looks at it; pages that are shared
+    count once.
+    """
 
     def __init__(self, roots: Iterable[int]) -> None:
         self.peak_mb = 0.0
@@ -48,11 +54,15 @@ class Memory:
         self._thread.join()
 
     def _watch(self) -> None:
+        is_last = False
         while True:
+            began = time.thread_time()
             held = footprints(self._roots).values()
             self.peak_mb = max(self.peak_mb, sum(one.own_mb + one.shared_mb for one in held))
-            if self._done.wait(_SAMPLE_SECONDS):
+            if is_last:
                 return
+            took = time.thread_time() - began
+            is_last = self._done.wait(max(_SAMPLE_SECONDS, took / _SAMPLE_SHARE))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,14 +17,14 @@ from gateway import Gateway, prepare
 from scenarios import CRASHES, SCENARIOS, Bench, Seen
 from sinks import Sinks
 
-OURS, FILE, MEMORY = "onesixty", "kannel file", "kannel memory"
+OURS, FILE, MEMORY, SPOOL = "onesixty", "kannel file", "kannel memory", "kannel spool"
 JASMIN: Final = "jasmin conn4"
 TWO: Final = "onesixty 2"  # with two processes, and two binds a carrier
-GATEWAYS: Final = (FILE, MEMORY, JASMIN, OURS, TWO)
+GATEWAYS: Final = (FILE, MEMORY, SPOOL, JASMIN, OURS, TWO)
 BULKS: Final = {FILE: 100, MEMORY: 100, OURS: 1000}  # the most recipients that a request takes
 PLAN: Final = {
-    "b": GATEWAYS,
-    "a": (FILE, MEMORY, OURS, TWO),
+    "b": (FILE, MEMORY, JASMIN, OURS, TWO),
+    "a": (FILE, MEMORY, SPOOL, OURS, TWO),
     "f": (FILE, MEMORY, OURS),
     "c": (FILE, MEMORY, OURS),
     "e": (FILE, MEMORY, OURS, TWO),
@@ -120,10 +120,12 @@ def _goals(records: Records) -> Iterator[Goal]:
     yield below("b: less CPU a message than Kannel with files, ratio", 1, cpu)
     theirs = median("b", JASMIN, "callback_per_s")
     yield at_least(f"b: 15 times Jasmin, {by}", 15, told, theirs)
-    for what, way in (("accept_per_s", "accepted"), ("e2e_per_s", "to the SMSC")):
-        by, ours = best("a", what)
-        theirs = median("a", FILE, what)
-        yield at_least(f"a, {way}: 1.3 times Kannel with files, {by}", 1.3, ours, theirs)
+    # What reaches the SMSC: Kannel accepts faster than it sends, until its store is full.
+    by, ours = best("a", "e2e_per_s")
+    theirs = median("a", FILE, "e2e_per_s")
+    yield at_least(f"a: 1.3 times Kannel with files, {by}", 1.3, ours, theirs)
+    theirs = median("a", SPOOL, "e2e_per_s")
+    yield at_least(f"a: 3 times Kannel with a spool, {by}", 3, ours, theirs)
     theirs = max(through(FILE), through(MEMORY))
     yield at_least("f: 2.5 times the best of Kannel", 2.5, through(OURS), theirs)
     yield below("c: p50 below 3 ms", 3, median("c", OURS, "e2e_p50_ms"))
