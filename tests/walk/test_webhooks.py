@@ -1,6 +1,7 @@
 """What happens is told: in order, signed, again until it is taken, and to whoever pulls it."""
 
 from collections import Counter
+from typing import Any
 
 from .platform import Walk, until
 
@@ -39,7 +40,15 @@ async def test_down_then_up(walk: Walk) -> None:
     await walk.hooks.until(lambda: all(len(walk.hooks.of(one)) == 3 for one in messages))
     assert set(walk.hooks.refused) <= set(walk.hooks.ids)
     assert set(Counter(walk.hooks.ids).values()) == {1}
-    log = (await walk.get(f"/v1/webhooks/{walk.webhook['id']}/deliveries?limit=1000"))["data"]
+    path = f"/v1/webhooks/{walk.webhook['id']}/deliveries?limit=1000"
+    log: list[Any] = []
+
+    async def all_written() -> bool:  # the log comes a little after the calls
+        log[:] = (await walk.get(path))["data"]
+        taken = {one["event"] for one in log if one["result"] == "delivered"}
+        return taken >= set(walk.hooks.refused)
+
+    await until(all_written)
     for event in set(walk.hooks.refused):
         tries = sorted(
             (one["attempt"], one["result"], one["status_code"])

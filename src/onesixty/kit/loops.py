@@ -88,16 +88,17 @@ class Bounds:
 
     batch_max: int
     inbox_max: int
-    rest_seconds: float = 0.0
+    rest_seconds: float = 0.0  # at most
+    rest_times: float = 1.0  # as long as its last write
 
 
 class Gatherer(Generic[T]):
     """While one batch is written the next one gathers; an idle one takes a single item at once.
 
     A batch costs a statement and a commit however small it is. With `rest_seconds` a busy one,
-    whose last batch had more than FEW items, rests as long again as that batch took to write, but
-    no longer than so, unless MANY are there or somebody waits until it has caught up. Writes take
-    long where the machine is short of time, which fewer of them give back.
+    whose last batch had more than FEW items, rests in proportion to the time that it took to write,
+    but no longer than so, unless MANY are there or somebody waits until it has caught up. Writes
+    take long where the machine is short of time, which fewer of them give back.
 
     When `write` raises, the batch is kept and written again after a back-off, so items are only
     ever dropped by `write` returning. Where somebody waits for each item, `give_up` tells them
@@ -167,13 +168,15 @@ class Gatherer(Generic[T]):
             if batch:
                 await self._write_until_done(batch)
                 self._written += len(batch)
-                ended = time()
-                rest = min(ended - began, self._bounds.rest_seconds) if len(batch) > FEW else 0.0
-                rest_until = ended + rest
+                rest_until = self._rest_until(began, time(), len(batch))
             while self._waiters and self._waiters[0][0] <= self._written:
                 waiter = self._waiters.popleft()[1]
                 if not waiter.done():
                     waiter.set_result(None)
+
+    def _rest_until(self, began: float, ended: float, items: int) -> float:
+        took = ended - began if items > FEW else 0.0
+        return ended + min(took * self._bounds.rest_times, self._bounds.rest_seconds)
 
     async def _rest(self, seconds: float) -> None:
         if seconds > 0 and not self._waiters and len(self._items) < MANY:

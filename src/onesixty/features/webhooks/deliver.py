@@ -37,7 +37,7 @@ CLAIM_MOST: Final = 64
 IDLE_SECONDS: Final = 1.0  # retries come due without anyone waking us
 HOUSEKEEPING_SECONDS: Final = 60.0
 SETTLE_MOST: Final = 500
-REST_SECONDS: Final = 0.02
+REST_SECONDS: Final = 0.05  # nobody waits for the log; a crash repeats what is not in it
 _log = structlog.get_logger()
 
 
@@ -94,9 +94,7 @@ class Deliverer:
             "webhooks.settle",
             self._settle,
             clock,
-            Bounds(
-                batch_max=SETTLE_MOST, inbox_max=options.in_flight * 4, rest_seconds=REST_SECONDS
-            ),
+            Bounds(SETTLE_MOST, options.in_flight * 4, REST_SECONDS, rest_times=4),
         )
 
     def start(self) -> None:

@@ -19,7 +19,7 @@ from onesixty.messages.states import FINAL, UNTOLD, Cause, Status, sql_next, sql
 from onesixty.storage.database import Connection, Database, Rows, columns
 
 BATCH_MOST: Final = 1000
-REST_SECONDS: Final = 0.02  # nobody waits for it but a receipt, which is not made to
+REST_SECONDS: Final = 0.03  # nobody waits for it but a receipt, which is not made to
 INBOX_MOST: Final = 1_000_000  # never reached: lanes hold back what they hand out
 _NEXT = sql_next("m.status", "o.cause", "m.steps")
 _NO_COST: Final = (None, None)
@@ -119,7 +119,7 @@ class Settler:
             "settle",
             self._write,
             clock,
-            Bounds(batch_max=BATCH_MOST, inbox_max=INBOX_MOST, rest_seconds=REST_SECONDS),
+            Bounds(BATCH_MOST, INBOX_MOST, REST_SECONDS, rest_times=2),
         )
 
     def put(self, outcome: Outcome) -> None:
