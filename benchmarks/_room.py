@@ -128,7 +128,7 @@ def run(work: Callable[[Room, int], Awaitable[None]], about: str | None) -> None
             print(f"{f'{count:,} messages':<44}{'rows/s':>10}{'Python':>10}{'PostgreSQL':>12}")
             gc.collect()
             gc.freeze()
-            gc.set_threshold(100_000, 20, 100)  # as the platform does, see app.py
+            gc.set_threshold(100_000, 20, 100)  # as the platform does, see its cli
             await work(room, count)
 
     with tempfile.TemporaryDirectory(prefix="onesixty-bench-") as folder:

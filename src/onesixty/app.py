@@ -123,11 +123,9 @@ class App:
             loop.start()
         self.bell.loop.start()
         self.bell.ring(bell.NODES)
-        # What is here now stays. Collections of the rest are rare: the walk makes no cycles, and
-        # each full one stops it.
+        # What is here now stays; collections of the rest are rare, see `cli`.
         gc.collect()
         gc.freeze()
-        gc.set_threshold(100_000, 20, 100)
 
     def stopping(self) -> None:
         """Say from now on that no traffic is wanted: `stop` comes soon."""

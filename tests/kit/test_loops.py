@@ -416,3 +416,11 @@ async def test_few_items_need_no_rest(clock: ManualClock) -> None:
     await turns()
     assert writer.batches[1:] == [[1]]
     await numbers.stop()
+
+
+def test_how_long_a_rest_is() -> None:
+    """In proportion to the write, up to a limit, and none after few items."""
+    bounds = Bounds(10, 10, rest_seconds=1.0, rest_times=2.0)
+    assert bounds.rest(0.25, FEW + 1) == 0.5
+    assert bounds.rest(30.0, FEW + 1) == 1.0
+    assert bounds.rest(30.0, FEW) == 0.0

@@ -91,6 +91,10 @@ class Bounds:
     rest_seconds: float = 0.0  # at most
     rest_times: float = 1.0  # as long as its last write
 
+    def rest(self, took: float, items: int) -> float:
+        """Seconds until the next batch, after one of so many items that took so many to write."""
+        return min(took * self.rest_times, self.rest_seconds) if items > FEW else 0.0
+
 
 class Gatherer(Generic[T]):
     """While one batch is written the next one gathers; an idle one takes a single item at once.
@@ -168,15 +172,12 @@ class Gatherer(Generic[T]):
             if batch:
                 await self._write_until_done(batch)
                 self._written += len(batch)
-                rest_until = self._rest_until(began, time(), len(batch))
+                ended = time()
+                rest_until = ended + self._bounds.rest(ended - began, len(batch))
             while self._waiters and self._waiters[0][0] <= self._written:
                 waiter = self._waiters.popleft()[1]
                 if not waiter.done():
                     waiter.set_result(None)
-
-    def _rest_until(self, began: float, ended: float, items: int) -> float:
-        took = ended - began if items > FEW else 0.0
-        return ended + min(took * self._bounds.rest_times, self._bounds.rest_seconds)
 
     async def _rest(self, seconds: float) -> None:
         if seconds > 0 and not self._waiters and len(self._items) < MANY:

@@ -90,6 +90,16 @@ async def test_no_more_is_handed_than_there_is_room(platform: Platform, receiver
     assert await platform.outbox() == []
 
 
+async def test_offers_keep_the_limit_of_calls(platform: Platform, receiver: Receiver) -> None:
+    """An event is a call to each endpoint of its account, and accounts share what is free."""
+    for name in "abc":
+        await platform.endpoint(f"{receiver.url}/{name}")
+    deliverer = platform.deliverer(in_flight=10)
+    messages = [await platform.message(status=Status.SENT) for _ in range(5)]
+    done = await delivered(platform, deliverer, *messages)
+    assert (done.hooked, len(done.handed)) == (15, 9)
+
+
 async def test_a_failing_endpoint_is_offered_nothing(
     platform: Platform, receiver: Receiver
 ) -> None:

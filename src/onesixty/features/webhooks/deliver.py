@@ -134,16 +134,19 @@ class Deliverer:
         That spares the claim, which would read again what was at hand. Endpoints that fail, or
         have a backlog, are told by claims alone.
         """
-        now, endpoints, rooms = self._clock.now(), [], {}
+        now, rooms = self._clock.now(), dict[int, int]()
+        endpoints: list[int] = []
         free = min(self._targets.free(), self._unsettled())
         for account_id in account_ids:
-            room = free
+            room_of: dict[int, int] = {}
             for endpoint in self._endpoints_of(account_id):
                 target = self._targets.endpoint(endpoint.id, endpoint.failing_since)
                 if not target.failures and not target.hungry:
-                    endpoints.append(endpoint.id)
-                    room = min(room, self._targets.room(target, now))
-                    rooms[account_id] = room
+                    room_of[endpoint.id] = self._targets.room(target, now)
+            if room_of:  # each event is a call to each of them
+                rooms[account_id] = room = min(free // len(room_of), *room_of.values())
+                endpoints += room_of
+                free -= max(room, 0) * len(room_of)
         return Offer(endpoints, rooms, self._lease(now))
 
     def hand(self, rows: Sequence[Any]) -> None:
