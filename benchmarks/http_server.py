@@ -14,7 +14,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from onesixty.kit.http_server import Answer, Headers, Protocol
+from onesixty.kit.http_server import Answer, Give, Headers, Protocol
 
 PATH: Final = "/v1/messages"
 BODY: Final = b'{"to":"+447700900123","from":"ACME","body":"Your parcel arrives tomorrow"}'
@@ -45,9 +45,9 @@ class Direct(Plain):
     def __init__(self) -> None:
         self.direct = {PATH.encode(): self.take}
 
-    async def take(self, headers: Headers, body: bytes) -> Answer:
+    def take(self, headers: Headers, body: bytes, give: Give) -> None:
         """One request."""
-        return Answer(202, ANSWER)
+        asyncio.get_running_loop().call_soon(give, Answer(202, ANSWER))
 
 
 class Memory:

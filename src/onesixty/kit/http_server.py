@@ -10,10 +10,10 @@
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -28,8 +28,7 @@ _STATUS_LINES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):  # one for each request: made in a third of a frozen dataclass's time
     """What a direct function answers; `headers` beside content-type and content-length."""
 
     status: int
@@ -38,8 +37,11 @@ class Answer:
     headers: Sequence[tuple[bytes, bytes]] = ()
 
 
-# Names of the headers are in lower case. It must not raise.
-Direct = Callable[[Headers, bytes], Awaitable[Answer]]
+Give = Callable[[Answer], None]
+
+# Names of the headers are in lower case. It gives one answer, after it returned, and never raises.
+# By a call: a task for each request would cost as much as reading it.
+Direct = Callable[[Headers, bytes, Give], None]
 
 
 class _Corked:
@@ -138,9 +140,7 @@ class Protocol(HttpToolsProtocol):
         """The whole request is here."""
         cycle: Any = self.cycle
         if type(cycle) is _Cycle:
-            task = self.loop.create_task(self._respond(cycle))
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
+            cycle.respond(cycle.headers, cycle.body, partial(self._respond, cycle))
         else:
             super().on_message_complete()
 
@@ -197,11 +197,17 @@ class Protocol(HttpToolsProtocol):
                 return False
         return True
 
-    async def _respond(self, cycle: _Cycle) -> None:
-        answer = await cycle.respond(cycle.headers, cycle.body)
-        if self.flow.write_paused and not cycle.disconnected:
-            await self.flow.drain()
+    async def _respond_slowly(self, cycle: _Cycle, answer: Answer) -> None:
+        await self.flow.drain()
+        self._respond(cycle, answer)
+
+    def _respond(self, cycle: _Cycle, answer: Answer) -> None:
         if cycle.disconnected:
+            return
+        if self.flow.write_paused:
+            task = self.loop.create_task(self._respond_slowly(cycle, answer))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
             return
         parts = [_STATUS_LINES[answer.status]]
         for name, value in (*self.server_state.default_headers, *answer.headers):

@@ -69,6 +69,7 @@ class Acceptor:
         self._database, self._keeper, self._sealer = database, keeper, sealer
         self._clock, self._handover = clock, handover
         self.router = routes.Router(routes.Facts(handover.lanes.is_up, chance, clock.now))
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._batched = 0  # messages of batches that wait for their commit
         self.gatherer: Gatherer[_Entry] = Gatherer(
             "accept",
@@ -93,16 +94,8 @@ class Acceptor:
         if isinstance(begun, Refusal):
             if claim and (kept := await self._kept(claim)):
                 return kept
-            metrics.refused.labels(begun.code).inc()
-            return begun
-        result = await begun
-        if isinstance(result, Problem):
-            raise result
-        if isinstance(result, idempotency.Answer):
-            return result
-        if isinstance(refusal := result[0], Refusal):  # nothing could be held for it
-            metrics.refused.labels(refusal.code).inc()
-        return result[0]
+            return self.end([begun])
+        return self.end(await begun)
 
     def begin(
         self,
@@ -121,13 +114,25 @@ class Acceptor:
         decided = self.preview(request, caller)
         if isinstance(decided, Refusal):
             return decided
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()  # Python 3.11 asks the system each time
+        future: asyncio.Future[Result] = self._loop.create_future()
         try:
             self.gatherer.put(_Entry(decided, claim, encode, future, began))
         except Full:
             detail = "too many messages wait to be stored"
             raise Problem("overloaded", detail, retry_after_seconds=1) from None
         return future
+
+    def end(self, result: Result) -> Message | Refusal | idempotency.Answer:
+        """What became of one message; a refusal is counted. Raises the Problem that it may be."""
+        if isinstance(result, Problem):
+            raise result
+        if isinstance(result, idempotency.Answer):
+            return result
+        if isinstance(refusal := result[0], Refusal):
+            metrics.refused.labels(refusal.code).inc()
+        return result[0]
 
     async def accept_batch(
         self,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from onesixty.carriers.content import Content
@@ -45,8 +45,7 @@ class Channel(IntEnum):
     WHATSAPP = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Who asks, as the door found out."""
 
     account_id: int

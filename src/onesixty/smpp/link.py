@@ -11,9 +11,8 @@ import socket
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
-from typing import cast
+from typing import NamedTuple, cast
 
 from onesixty.kit.clock import Clock
 from onesixty.smpp.pdus import Command, FieldValue, Pdu, Tag, Tlv
@@ -47,8 +46,7 @@ class AnswerKind(Enum):
     """Never left this process: safe to send again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What became of one request. `status` and `message_id` count when it was answered.
 
     `late`: the answer came after the request had been given up as unanswered. `detail`: why, for

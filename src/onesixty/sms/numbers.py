@@ -8,6 +8,7 @@ faster than data about them, and a wrong "invalid" would lose a message.
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberType
@@ -15,8 +16,7 @@ from phonenumbers import NumberParseException, PhoneNumberType
 from onesixty.sms.number_plans import NumberPlan, find
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(NamedTuple):
     """A possible number: "+" and digits, and its country (ISO 3166-1 alpha-2).
 
     Numbers of no country, such as +800 or satellite networks, have "001". Where countries share a

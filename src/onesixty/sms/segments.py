@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from onesixty.sms import national as tables
 from onesixty.sms import udh
@@ -60,8 +60,7 @@ class SegmentationError(ValueError):
         self.limit = limit
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """How one message goes out; `parts` turns it into user data once a reference is chosen.
 
     `segments` is what the message counts for on the radio side. `pieces` has the octets of each

@@ -1,6 +1,5 @@
 """What waits for ESMEs: delivered until it is taken, in order, and never for ever."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -94,7 +93,7 @@ async def test_a_late_answer_counts(platform: Platform) -> None:
     on_answer(SILENT)
     await platform.deliverer.settling.caught_up()
     assert len(await platform.waits()) == 1
-    on_answer(replace(TAKEN, late=True))
+    on_answer(TAKEN._replace(late=True))
     await platform.deliverer.settling.caught_up()
     assert await platform.waits() == []
 

@@ -1,6 +1,8 @@
 """The HTTP application: a router for each resource, and a short way in for sends."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from functools import partial
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -22,7 +24,7 @@ from onesixty.entrypoints.rest import (
     webhooks,
 )
 from onesixty.entrypoints.rest.context import Context
-from onesixty.kit.http_server import Answer, Headers
+from onesixty.kit.http_server import Answer, Give, Headers
 from onesixty.kit.problems import Problem
 
 Scope = MutableMapping[str, Any]
@@ -80,7 +82,7 @@ def create_api(context: Context, *, only_health: bool = False) -> FastAPI:
 class Server:
     """The ASGI application, and a direct way to its hottest function.
 
-    A plain `POST /v1/messages` goes straight to `messages.take`; FastAPI's routing and middleware,
+    A plain `POST /v1/messages` goes straight to `messages.begin`; FastAPI's routing and middleware,
     through which all else goes, cost more than all our own work on a send.
     """
 
@@ -97,6 +99,7 @@ class Server:
         """
         self._context, self._beside = context, tuple((beside or {}).items())
         self.api = create_api(context, only_health=only_health)
+        self._taking: set[asyncio.Task[Answer]] = set()
         # see kit/http_server.py
         self.direct = {} if only_health else {messages.PATH.encode(): self._take}
 
@@ -119,21 +122,41 @@ class Server:
             return answers.problem(Problem("not_found", "no path has U+0000 in it"), path)
         return self.api
 
-    async def _take(self, headers: Headers, body: bytes) -> Answer:
-        given = {name: value for name, value in reversed(headers) if name in _READ}  # first wins
-        authorization, key = given.get(b"authorization"), given.get(b"idempotency-key")
+    def _take(self, headers: Headers, body: bytes, give: Give) -> None:
+        sent = {name: value for name, value in reversed(headers) if name in _READ}  # first wins
+        authorization, key = sent.get(b"authorization"), sent.get(b"idempotency-key")
+        begun: Answer | asyncio.Future[Any]
         try:
-            return await messages.take(
-                self._context,
-                authorization.decode("latin-1") if authorization else None,
-                key.decode("latin-1") if key is not None else None,
-                body,
-            )
-        except Problem as problem:
-            response = answers.problem(problem, messages.PATH)
+            who = authorization.decode("latin-1") if authorization else None
+            if key is None:
+                begun = messages.begin(self._context, who, body)
+            else:
+                taking = messages.take(self._context, who, key.decode("latin-1"), body)
+                begun = asyncio.create_task(taking)
+                self._taking.add(begun)  # the loop itself would let go of it
+                begun.add_done_callback(self._taking.discard)
         except Exception as error:  # noqa: BLE001 - the outermost handler of this door
-            response = answers.unexpected(messages.PATH, error)
-        return answers.direct(response)
+            begun = _failed(error)
+        if isinstance(begun, Answer):
+            asyncio.get_running_loop().call_soon(give, begun)
+        else:
+            begun.add_done_callback(partial(self._give, give))
+
+    def _give(self, give: Give, begun: "asyncio.Future[Any]") -> None:
+        try:
+            found = begun.result()
+            answer = found if isinstance(found, Answer) else messages.finish(self._context, found)
+        except asyncio.CancelledError:
+            return  # the server ends, and the connection with it
+        except Exception as error:  # noqa: BLE001 - the outermost handler of this door
+            answer = _failed(error)
+        give(answer)
+
+
+def _failed(error: Exception) -> Answer:
+    if isinstance(error, Problem):
+        return answers.direct(answers.problem(error, messages.PATH))
+    return answers.direct(answers.unexpected(messages.PATH, error))
 
 
 _READ: Final = frozenset({b"authorization", b"idempotency-key"})

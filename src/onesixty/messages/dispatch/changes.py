@@ -13,7 +13,7 @@ from uuid import UUID
 from onesixty.kit import ids
 from onesixty.messages import screen, store
 from onesixty.messages.states import Status
-from onesixty.messages.types import Direction, Message, Refusal, SendRequest
+from onesixty.messages.types import Category, Direction, Message, Refusal, SendRequest
 from onesixty.records.snapshot import Account
 from onesixty.storage.database import Connection, Rows
 
@@ -102,8 +102,8 @@ async def replace(
     if new.send_at is not None and row["status"] != Status.SCHEDULED:
         return False
     message = Message(
-        account.id, row["id"], row["status"], Direction.OUTBOUND, row["category"],
-        row["recipient"], "", now,
+        account.id, row["id"], Status(row["status"]), Direction.OUTBOUND,
+        Category(row["category"]), row["recipient"], "", now,
     )  # fmt: skip
     refusal = screen.compose(message, new.request)
     if refusal is not None:

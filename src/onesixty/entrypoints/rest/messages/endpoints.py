@@ -1,5 +1,6 @@
 """`/v1/messages`: send, list, read, timeline, cancel, preview."""
 
+from asyncio import Future
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -30,9 +31,10 @@ from onesixty.kit import ids, money, paging
 from onesixty.kit.http_server import Answer
 from onesixty.kit.problems import FieldError, Problem, document
 from onesixty.messages import render, store
+from onesixty.messages.accept import Result
 from onesixty.messages.dispatch import ends
 from onesixty.messages.states import Status
-from onesixty.messages.types import Caller, Message, Refusal
+from onesixty.messages.types import Caller, Message, Refusal, SendRequest
 from onesixty.records import events, idempotency
 
 Here = Annotated[Context, Depends(context_of)]
@@ -77,20 +79,44 @@ _PREVIEWED: Final = frozenset(
 
 async def take(context: Context, authorization: str | None, key: str | None, raw: bytes) -> Answer:
     """Take one message: the whole of `POST /v1/messages` behind its decoding. Raises Problem."""
-    caller = authenticate(context, authorization)
-    require(caller, "messages:write")
-    wanted, dry_run = send_body.read_send(raw, context.allow_private_urls)
+    if key is None:
+        begun = begin(context, authorization, raw)
+        return begun if isinstance(begun, Answer) else finish(context, await begun)
+    caller, wanted, dry_run = _read(context, authorization, raw)
     if dry_run:
         return Answer(200, orjson.dumps(preview(context, caller, wanted)))
-    claim = (
-        idempotency.claim(caller.account_id, key, "POST", PATH, raw) if key is not None else None
-    )
+    claim = idempotency.claim(caller.account_id, key, "POST", PATH, raw)
 
     def encode(result: Sequence[Message | Refusal]) -> idempotency.Answer | None:
         one = result[0]
         return idempotency.Answer(202, _encode(context, one)) if isinstance(one, Message) else None
 
-    result = await context.acceptor.accept(wanted, caller, claim, encode)
+    return _answer(context, await context.acceptor.accept(wanted, caller, claim, encode))
+
+
+def begin(context: Context, authorization: str | None, raw: bytes) -> "Answer | Future[Result]":
+    """The same without a key and without waiting: `finish` makes the answer of what it gives."""
+    caller, wanted, dry_run = _read(context, authorization, raw)
+    if dry_run:
+        return Answer(200, orjson.dumps(preview(context, caller, wanted)))
+    begun = context.acceptor.begin(wanted, caller)
+    return _answer(context, context.acceptor.end([begun])) if isinstance(begun, Refusal) else begun
+
+
+def finish(context: Context, result: Result) -> Answer:
+    """The answer to what was begun; raises Problem."""
+    return _answer(context, context.acceptor.end(result))
+
+
+def _read(
+    context: Context, authorization: str | None, raw: bytes
+) -> tuple[Caller, SendRequest, bool]:
+    caller = authenticate(context, authorization)
+    require(caller, "messages:write")
+    return (caller, *send_body.read_send(raw, context.allow_private_urls))
+
+
+def _answer(context: Context, result: Message | Refusal | idempotency.Answer) -> Answer:
     if isinstance(result, Refusal):
         raise refused(result)
     if isinstance(result, idempotency.Answer):
