@@ -1,0 +1,126 @@
+"""The direct way of HTTP: one answer for each request, when its client can take it."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from onesixty.kit.http_server import Answer, Give, Headers, Protocol
+
+REQUEST = b"POST /way HTTP/1.1\r\nhost: x\r\n%bcontent-length: 2\r\n\r\n{}"
+
+
+class Way:
+    """An application with one direct function, which answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.direct = {b"/way": self.take}
+        self.asked: list[tuple[bytes, Give]] = []
+
+    def take(self, headers: Headers, body: bytes, give: Give) -> None:
+        """Keep the request."""
+        self.asked.append((body, give))
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """All that is not for the direct way."""
+
+
+class Memory:
+    """A transport in memory."""
+
+    def __init__(self) -> None:
+        self.written, self.closed = b"", False
+
+    def write(self, data: bytes) -> None:
+        """Take octets."""
+        self.written += data
+
+    def close(self) -> None:
+        """Take no more."""
+        self.closed = True
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """What uvicorn asks."""
+        return {"sockname": ("127.0.0.1", 80), "peername": ("127.0.0.1", 5000)}.get(name)
+
+    def is_closing(self) -> bool:
+        """Whether it was closed."""
+        return self.closed
+
+    def resume_reading(self) -> None:
+        """Nothing."""
+
+
+Line = tuple[Way, Protocol, Memory]
+
+
+@pytest.fixture
+async def line() -> Line:
+    """An application, a connection to it, and what is written to that."""
+    way, transport = Way(), Memory()
+    config = Config(way, lifespan="off", log_config=None)  # type: ignore[arg-type]
+    config.load()
+    config.app = way
+    config.loaded_app = way  # without uvicorn's own middleware
+    protocol = Protocol(config, ServerState(), {})
+    protocol.connection_made(transport)  # type: ignore[arg-type]
+    return way, protocol, transport
+
+
+async def test_an_answer_goes_out_when_it_is_given(line: Line) -> None:
+    """Nothing before, all of it at once after; then the next request of the connection."""
+    way, protocol, transport = line
+    for number in (1, 2):
+        protocol.data_received(REQUEST % b"")
+        assert len(way.asked) == number
+        assert transport.written.count(b"HTTP/1.1 202") == number - 1
+        way.asked[-1][1](Answer(202, b'{"n":%d}' % number, headers=((b"x-n", b"%d" % number),)))
+        assert transport.written.endswith(b'content-length: 7\r\n\r\n{"n":%d}' % number)
+        assert b"x-n: %d\r\n" % number in transport.written
+    assert not transport.closed
+
+
+async def test_a_client_that_does_not_read_is_waited_for(line: Line) -> None:
+    """While the transport is full nothing is added to it."""
+    way, protocol, transport = line
+    protocol.data_received(REQUEST % b"")
+    protocol.pause_writing()
+    way.asked[0][1](Answer(202, b"{}"))
+    await asyncio.sleep(0)
+    assert transport.written == b""
+    protocol.resume_writing()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert transport.written.startswith(b"HTTP/1.1 202 Accepted\r\n")
+    assert transport.written.endswith(b"\r\n\r\n{}")
+
+
+async def test_a_client_that_left_gets_no_answer(line: Line) -> None:
+    """An answer to nobody does no harm, also when it would have had to wait."""
+    way, protocol, transport = line
+    protocol.data_received(REQUEST % b"")
+    protocol.connection_lost(None)
+    way.asked[0][1](Answer(202, b"{}"))
+    assert transport.written == b""
+
+
+async def test_a_last_request_ends_the_connection(line: Line) -> None:
+    """`Connection: close` is honoured and told; so is a server that stops meanwhile."""
+    way, protocol, transport = line
+    protocol.data_received(REQUEST % b"connection: close\r\n")
+    way.asked[0][1](Answer(202, b"{}"))
+    assert b"\r\nconnection: close\r\n\r\n{}" in transport.written
+    assert transport.closed
+
+
+async def test_a_server_that_stops_answers_first(line: Line) -> None:
+    """What was begun is answered, then the connection ends."""
+    way, protocol, transport = line
+    protocol.data_received(REQUEST % b"")
+    protocol.shutdown()
+    assert not transport.closed
+    way.asked[0][1](Answer(202, b"{}"))
+    assert b"connection: close" in transport.written
+    assert transport.closed
