@@ -60,12 +60,12 @@ Line = tuple[Way, Protocol, Memory]
 async def line() -> Line:
     """An application, a connection to it, and what is written to that."""
     way, transport = Way(), Memory()
-    config = Config(way, lifespan="off", log_config=None)  # type: ignore[arg-type]
+    config = Config(way, lifespan="off", log_config=None)
     config.load()
     config.app = way
     config.loaded_app = way  # without uvicorn's own middleware
     protocol = Protocol(config, ServerState(), {})
-    protocol.connection_made(transport)  # type: ignore[arg-type]
+    protocol.connection_made(transport)
     return way, protocol, transport
 
 
