@@ -3,8 +3,8 @@
 
     versus.py /path/to/one/src src --scenario b
 
-The speed of a machine may change twofold within a minute; what runs in the same seconds feels the
-same. Server, database, load and sinks of a version share its CPU, so its rate tells what a message
+The speed of a machine may change twofold within a minute; what runs in the same seconds feels most
+of that alike, and some rounds even out the CPUs. Server, database, load and sinks of a version share its CPU, so its rate tells what a message
 takes of all of them together. Needs Linux and two CPUs. Prints each round, and how many times as
 many messages the second version does, and as much CPU of its server it takes for one.
 """
@@ -12,6 +12,7 @@ many messages the second version does, and as much CPU of its server it takes fo
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -45,7 +46,13 @@ def main() -> None:
                 _begin(Path(folder) / str(place), place, cpu, options)
                 for place, cpu in enumerate(turn)
             ]
-            (rate, cost), (second_rate, second_cost) = (_seen(one, options) for one in begun)
+            try:
+                (rate, cost), (second_rate, second_cost) = (_seen(one, options) for one in begun)
+            finally:
+                for process, _ in begun:
+                    if process.poll() is None:
+                        process.send_signal(signal.SIGINT)  # it ends its server and sinks
+                        process.wait()
             rates.append(second_rate / rate)
             costs.append(second_cost / cost)
             print(

@@ -98,7 +98,7 @@ async def test_a_client_that_does_not_read_is_waited_for(line: Line) -> None:
 
 
 async def test_a_client_that_left_gets_no_answer(line: Line) -> None:
-    """An answer to nobody does no harm, also when it would have had to wait."""
+    """An answer to nobody does no harm."""
     way, protocol, transport = line
     protocol.data_received(REQUEST % b"")
     protocol.connection_lost(None)
@@ -107,7 +107,7 @@ async def test_a_client_that_left_gets_no_answer(line: Line) -> None:
 
 
 async def test_a_last_request_ends_the_connection(line: Line) -> None:
-    """`Connection: close` is honoured and told; so is a server that stops meanwhile."""
+    """`Connection: close` is honoured and told."""
     way, protocol, transport = line
     protocol.data_received(REQUEST % b"connection: close\r\n")
     way.asked[0][1](Answer(202, b"{}"))
