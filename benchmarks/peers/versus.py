@@ -5,8 +5,9 @@
 
 The speed of a machine may change twofold within a minute; what runs in the same seconds feels most
 of that alike, and some rounds even out the CPUs. Server, database, load and sinks of a version
-share its CPU, so its rate tells what a message takes of all of them together. Needs Linux and two CPUs. Prints each round, and how many times as
-many messages the second version does, and as much CPU of its server it takes for one.
+share its CPU, so its rate tells what a message takes of all of them together. Needs Linux
+and two CPUs. Prints each round, and how many times as many messages the second version does,
+and as much CPU of its server it takes for one.
 """
 
 import argparse
