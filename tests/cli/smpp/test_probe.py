@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from onesixty.cli.smpp.probe import form_of
 from smpp import wiring
 from smpp.test_tls import certificate, server_side
 
@@ -32,15 +33,44 @@ async def test_it_tells_what_a_centre_supports() -> None:
     assert "secret" not in done.stdout
 
 
-async def test_a_message_shows_how_ids_are_written() -> None:
-    """With --to one message goes out; its id and that of its receipt are told apart."""
-    async with centre("id_form=hex_then_decimal") as (smsc, there):
+@pytest.mark.parametrize(
+    ("form", "message_id", "receipt_id"),
+    [
+        ("uuid", "(36 characters, UUID, lower case)", "the same id"),
+        ("hex_then_decimal", "(16 characters, ", ", the message id in decimal ("),
+        ("decimal_then_hex", "decimal digits)", ", the message id in hexadecimal ("),
+        (
+            "padded_then_decimal",
+            "(24 characters, decimal digits)",
+            ", the same but for case, zeros",
+        ),
+    ],
+)
+async def test_a_message_shows_how_ids_are_written(
+    form: str, message_id: str, receipt_id: str
+) -> None:
+    """With --to one message goes out; its id, and how the id of its receipt stands to it."""
+    async with centre(f"id_form={form}") as (smsc, there):
         done = await run("smpp", "probe", *there, "--to", "+447700900123", "--json", **PASSWORD)
         assert smsc.statistics.submits == 1
     found = json.loads(done.stdout)
-    assert "hexadecimal digits, lower case" in found["message id"]
-    assert "decimal digits" in found["receipt"]
+    assert message_id in found["message id"]
+    assert receipt_id in found["receipt"]
     assert "DELIVRD" in found["receipt"]
+
+
+@pytest.mark.parametrize(
+    ("identifier", "form"),
+    [
+        ("6882966063000001", "16 characters, decimal digits"),
+        ("19a0b1c2d3e4f001", "16 characters, hexadecimal digits, lower case"),
+        ("19A0B1C2D3E4F001", "16 characters, hexadecimal digits, upper case"),
+        ("smsc1-4711", "10 characters, neither decimal nor hexadecimal"),
+    ],
+)
+def test_an_id_tells_its_form(identifier: str, form: str) -> None:
+    """Only what its characters say: digits alone may be a number in either base."""
+    assert form_of(identifier) == form
 
 
 async def test_what_is_for_somebody_else_is_left_to_them() -> None:

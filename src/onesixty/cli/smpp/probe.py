@@ -16,8 +16,9 @@ from onesixty.cli.smpp.target import MODES, VERSIONS, Given, Target
 from onesixty.cli.terminal import FAILED, USAGE, Failure, out, print_table, run
 from onesixty.kit.clock import Clock, SystemClock
 from onesixty.smpp.codec import EncodeError
+from onesixty.smpp.message_ids import Reading, match_key, readings
 from onesixty.smpp.pdus import Command, FieldValue, Pdu, Tag
-from onesixty.smpp.receipts import parse_receipt
+from onesixty.smpp.receipts import Receipt, parse_receipt
 from onesixty.smpp.statuses import Status, name_of, remark_on
 
 app = typer.Typer(add_completion=False)
@@ -248,17 +249,37 @@ async def _send(talk: Talk, message: tuple[str, str], found: Findings) -> None:
         return
     identifier = reply.pdu.text("message_id")
     found.add("submit_sm", f"accepted in {_milliseconds(reply.seconds)}")
-    found.add("message id", f"{identifier} ({_form(identifier)})")
+    found.add("message id", f"{identifier} ({form_of(identifier)})")
     if await talk.until(lambda: bool(talk.came), RECEIPT_SECONDS):
         receipt = parse_receipt(talk.came[0])
-        same = "the same id" if identifier in receipt.ids else f"id {receipt.id}"
-        form = f"{same} ({_form(receipt.id)}), {receipt.stat or receipt.state.name.lower()}"
+        state = receipt.stat or receipt.state.name.lower()
+        form = f"{_kinship(identifier, receipt)} ({form_of(receipt.id)}), {state}"
         found.add("receipt", f"{form}, done {receipt.done_date or 'at no told time'}")
     else:
         found.add("receipt", f"none on this bind within {RECEIPT_SECONDS:g} s")
 
 
-def _form(identifier: str) -> str:
+_KINSHIP = {
+    Reading.AS_IS: "the same but for case, zeros or what is around it",
+    Reading.HEX_TO_DECIMAL: "the message id in hexadecimal",
+    Reading.DECIMAL_TO_HEX: "the message id in decimal",
+    Reading.WITHOUT_FIRST: "the message id behind something else",
+    Reading.WITHOUT_LAST: "the message id before something else",
+}
+
+
+def _kinship(identifier: str, receipt: Receipt) -> str:
+    if identifier in receipt.ids:
+        return "the same id"
+    wanted = match_key(identifier)
+    for way, key in readings(receipt.id):
+        if key == wanted:
+            return f"id {receipt.id}, {_KINSHIP[way]}"
+    return f"id {receipt.id}, not the message id in any known form" if receipt.id else "no id"
+
+
+def form_of(identifier: str) -> str:
+    """How a message id is written, as far as its characters tell."""
     length = f"{len(identifier)} characters"
     if identifier.isdigit():
         return f"{length}, decimal digits"
