@@ -47,6 +47,11 @@ _MOVING: Final = """
 SELECT EXISTS (SELECT FROM messages WHERE status IN (1, 2, 3, 5, 13, 14))
     OR EXISTS (SELECT FROM leases)
 """
+_HASTEN: Final = """
+UPDATE webhook_queue q SET due_at = now() FROM (
+    SELECT event_id, endpoint_id FROM webhook_queue WHERE due_at > now() FOR UPDATE SKIP LOCKED
+) AS later WHERE q.event_id = later.event_id AND q.endpoint_id = later.endpoint_id
+"""
 _clock = SystemClock()
 
 
@@ -238,7 +243,7 @@ class Platform:
     async def _all_is_told(self, connection: asyncpg.Connection, untold: str) -> None:
         async def is_it() -> bool:
             # What dead processes were about to tell, and what failed, comes due much later.
-            await connection.execute("UPDATE webhook_queue SET due_at = now() WHERE due_at > now()")
+            await connection.execute(_HASTEN)
             return not await connection.fetch(untold)
 
         await until(is_it)

@@ -41,8 +41,12 @@ class Hooks:
         return [str(one["type"]).removeprefix("message.") for one in self.of(message)]
 
     def ended(self, message: str) -> bool:
-        """Whether an event told of the end of a message."""
-        return any(one["type"] in ENDS for one in self._by_message.get(message, ()))
+        """Whether an event told of the end of a message, and all before it came too: events may
+        overtake each other.
+        """
+        told = {one["sequence"] for one in self._by_message.get(message, ())}
+        ends = [one["sequence"] for one in self.of(message) if one["type"] in ENDS]
+        return bool(ends) and told.issuperset(range(1, ends[0]))
 
     async def end(self, *messages: str) -> None:
         """Wait until all of these have ended; TimeoutError."""
