@@ -25,7 +25,8 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from on_file import OnFile
 from onesixty.kit import chance as chances
-from onesixty.kit.clock import ManualClock, SystemClock
+from onesixty.kit.clock import SystemClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.kit.secrets import Sealer
 from onesixty.storage import embedded, partitions
 from onesixty.storage.database import Database

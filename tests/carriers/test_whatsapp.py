@@ -23,7 +23,7 @@ from onesixty.carriers.whatsapp.calls import WhatsAppCalls
 from onesixty.carriers.whatsapp.carrier import SPEC
 from onesixty.carriers.whatsapp.codes import MAKERS
 from onesixty.carriers.whatsapp.dialect import WhatsAppDialect
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.simulator.http.whatsapp import WhatsAppFarSide
 from onesixty.simulator.numbers import State
 

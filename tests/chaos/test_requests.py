@@ -10,7 +10,6 @@ import aiohttp
 import asyncpg
 import pytest
 
-from onesixty.messages import accept
 from walk.platform import KEY, Walk, walking
 
 INBOX = 50
@@ -77,9 +76,9 @@ async def test_too_many_requests(walk: Walk) -> None:
     assert (await walk.ask("POST", "/v1/messages", body)).status == 202
 
 
-async def test_too_many_batches(walk: Walk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_too_many_batches(walk: Walk) -> None:
     """Batches that would fill the memory are told when to come back; the rest is stored."""
-    monkeypatch.setattr(accept, "BATCHED_MOST", 2 * INBOX)
+    walk.app.acceptor.batched_most = 2 * INBOX
     body = {"messages": [{"to": "+447700900123", "from": "ACME", "body": "Hello"}] * 2}
     answers = await flood(walk, "/v1/messages/batch", body)
     counts = Counter(status for status, _, _ in answers)

@@ -7,7 +7,7 @@ import pytest
 from messages.walk import Walk
 from on_file import OnFile
 from onesixty.carriers.contract import ErrorClass
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 
 from .served import until
 from .trap import Breaks, Trap

@@ -9,7 +9,8 @@ from typing import Any
 
 import asyncpg
 
-from onesixty.kit.clock import ManualClock, SystemClock
+from onesixty.kit.clock import SystemClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.storage.database import Connection, Database, Rows
 
 
@@ -39,18 +40,18 @@ class Trap(Database):
         return self.sprung and self.breaks is Breaks.DIES
 
     @contextlib.asynccontextmanager
-    async def read(self) -> AsyncIterator[Connection]:
+    async def read(self, use: str | None = None) -> AsyncIterator[Connection]:
         """A connection, unless it breaks."""
         trapped = self._step()
-        async with super().read() as connection:
+        async with super().read(use) as connection:
             yield connection
         self._end(trapped)
 
     @contextlib.asynccontextmanager
-    async def write(self) -> AsyncIterator[Connection]:
+    async def write(self, use: str | None = None) -> AsyncIterator[Connection]:
         """A transaction, unless it breaks."""
         trapped = self._step()
-        async with super().write() as connection:
+        async with super().write(use) as connection:
             yield connection
         self._end(trapped)
 

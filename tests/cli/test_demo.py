@@ -11,7 +11,7 @@ from onesixty.cli.demo.check import faults
 from onesixty.cli.demo.peers import Arrival, Receiver, TimedRecord
 from onesixty.cli.demo.plan import Planned
 from onesixty.cli.demo.run import Played
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.smpp.pdus import Command, Pdu
 
 from .programs import process

@@ -10,7 +10,7 @@ from onesixty.cli.demo.carriers.check import faults
 from onesixty.cli.demo.carriers.plan import Company
 from onesixty.cli.demo.carriers.play import Played
 from onesixty.kit.chance import chance
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.simulator.http.far_side import Submitted
 from onesixty.simulator.http.stage import Stage
 from onesixty.simulator.http.stage.cast import far_sides

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from onesixty.cli.serve import systemd
-from onesixty.kit.clock import ManualClock, SystemClock
+from onesixty.kit.clock import SystemClock
+from onesixty.kit.manual_clock import ManualClock
 
 
 class Listener:

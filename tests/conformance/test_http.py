@@ -22,7 +22,7 @@ from onesixty.carriers.contract import (
 )
 from onesixty.carriers.registry import SPECS
 from onesixty.kit.chance import Chance
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.simulator.http.far_side import CallbackRequest, Refusal
 from onesixty.simulator.http.stage import spoil
 from onesixty.simulator.http.stage.faults import Drop, HttpFaults, Order

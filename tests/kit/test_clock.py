@@ -3,7 +3,8 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-from onesixty.kit.clock import ManualClock, SystemClock
+from onesixty.kit.clock import SystemClock
+from onesixty.kit.manual_clock import ManualClock
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -7,7 +7,8 @@ import pytest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from onesixty.kit.http_server import Answer, Give, Headers, Protocol
+from onesixty.kit.http_direct import Answer, Front, Give, Headers
+from onesixty.kit.http_server import protocol as protocol_of
 
 REQUEST = b"POST /way HTTP/1.1\r\nhost: x\r\n%bcontent-length: 2\r\n\r\n{}"
 
@@ -53,7 +54,7 @@ class Memory:
         """Nothing."""
 
 
-Line = tuple[Way, Protocol, Memory]
+Line = tuple[Way, Front, Memory, ServerState]
 
 
 @pytest.fixture
@@ -64,14 +65,15 @@ async def line() -> Line:
     config.load()
     config.app = way
     config.loaded_app = way  # without uvicorn's own middleware
-    protocol = Protocol(config, ServerState(), {})
+    state = ServerState()
+    protocol = protocol_of(config, state, {})
     protocol.connection_made(transport)
-    return way, protocol, transport
+    return way, protocol, transport, state
 
 
 async def test_an_answer_goes_out_when_it_is_given(line: Line) -> None:
     """Nothing before, all of it at once after; then the next request of the connection."""
-    way, protocol, transport = line
+    way, protocol, transport, _ = line
     for number in (1, 2):
         protocol.data_received(REQUEST % b"")
         assert len(way.asked) == number
@@ -84,7 +86,7 @@ async def test_an_answer_goes_out_when_it_is_given(line: Line) -> None:
 
 async def test_a_client_that_does_not_read_is_waited_for(line: Line) -> None:
     """While the transport is full nothing is added to it."""
-    way, protocol, transport = line
+    way, protocol, transport, _ = line
     protocol.data_received(REQUEST % b"")
     protocol.pause_writing()
     way.asked[0][1](Answer(202, b"{}"))
@@ -99,7 +101,7 @@ async def test_a_client_that_does_not_read_is_waited_for(line: Line) -> None:
 
 async def test_a_client_that_left_gets_no_answer(line: Line) -> None:
     """An answer to nobody does no harm."""
-    way, protocol, transport = line
+    way, protocol, transport, _ = line
     protocol.data_received(REQUEST % b"")
     protocol.connection_lost(None)
     way.asked[0][1](Answer(202, b"{}"))
@@ -108,7 +110,7 @@ async def test_a_client_that_left_gets_no_answer(line: Line) -> None:
 
 async def test_a_last_request_ends_the_connection(line: Line) -> None:
     """`Connection: close` is honoured and told."""
-    way, protocol, transport = line
+    way, protocol, transport, _ = line
     protocol.data_received(REQUEST % b"connection: close\r\n")
     way.asked[0][1](Answer(202, b"{}"))
     assert b"\r\nconnection: close\r\n\r\n{}" in transport.written
@@ -117,9 +119,10 @@ async def test_a_last_request_ends_the_connection(line: Line) -> None:
 
 async def test_a_server_that_stops_answers_first(line: Line) -> None:
     """What was begun is answered, then the connection ends."""
-    way, protocol, transport = line
+    way, protocol, transport, state = line
     protocol.data_received(REQUEST % b"")
-    protocol.shutdown()
+    for connection in state.connections:
+        connection.shutdown()
     assert not transport.closed
     way.asked[0][1](Answer(202, b"{}"))
     assert b"connection: close" in transport.written

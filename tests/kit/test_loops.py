@@ -5,7 +5,7 @@ import asyncio
 import pytest
 import structlog
 
-from onesixty.kit.clock import Clock, ManualClock
+from onesixty.kit.clock import Clock
 from onesixty.kit.loops import (
     BACKOFF_FIRST_SECONDS,
     BACKOFF_MOST_SECONDS,
@@ -16,6 +16,7 @@ from onesixty.kit.loops import (
     Gatherer,
     Loop,
 )
+from onesixty.kit.manual_clock import ManualClock
 
 BOUND_SECONDS = 5.0
 LONG_SECONDS = 3600.0  # an idle wait that does not end within a test

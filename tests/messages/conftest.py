@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from on_file import OnFile
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.storage.database import Database
 
 from .walk import Walk

@@ -6,7 +6,7 @@ from typing import Any
 from carriers.aggregators.wire import NOW
 from onesixty.carriers.content import Content
 from onesixty.carriers.contract import Inbound, News, Price, Receipt, ReceiptState, ignored
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.messages.receive.intake import Intake
 from onesixty.records.snapshot import CarrierRecord
 from onesixty.sms.alphabet import Encoding

@@ -9,7 +9,7 @@ import pytest
 from onesixty.carriers.contract import ErrorClass, Outcome, OutcomeKind, Submission
 from onesixty.kit import ids
 from onesixty.kit.chance import Chance
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.messages.dispatch.lane import THROTTLED_MOST
 from onesixty.messages.settle.retries import RETRY_FIRST_SECONDS, RETRY_MOST_SECONDS, decide
 from onesixty.messages.states import Cause

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from onesixty.kit import chance, ids
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.kit.secrets import Sealer
 from onesixty.messages import store
 from onesixty.messages.accept import Acceptor

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from on_file import OnFile
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.records import events, webhooks
 from onesixty.storage.database import Database
 

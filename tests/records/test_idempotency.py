@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from asyncpg.transaction import Transaction
 
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.kit.problems import Problem
 from onesixty.kit.secrets import Sealer
 from onesixty.records import idempotency

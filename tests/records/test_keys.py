@@ -6,7 +6,7 @@ import pytest
 
 from on_file import OnFile
 from onesixty.kit import ids
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.kit.problems import Problem
 from onesixty.kit.secrets import key_hash
 from onesixty.records import keys

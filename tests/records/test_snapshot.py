@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from on_file import OnFile
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.kit.secrets import key_hash
 from onesixty.nodes.node import Node
 from onesixty.records import accounts, carriers, keys, routes, webhooks

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from onesixty.kit.chance import Chance
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.simulator.faults import parse_faults
 from onesixty.simulator.smsc import Smsc
 

@@ -6,7 +6,7 @@ import struct
 from dataclasses import replace
 from typing import Any
 
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.smpp.codec import decode, encode
 from onesixty.smpp.framing import CAP_BOUND, Framer
 from onesixty.smpp.pdus import RESPONSE_BIT, Command, FieldValue, Pdu

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.simulator.agenda import Agenda
 
 

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.simulator.answers import UNKNOWN_TLVS
 from onesixty.smpp.pdus import Command, Pdu
 from onesixty.smpp.receipts import is_receipt

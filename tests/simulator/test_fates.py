@@ -2,7 +2,7 @@
 
 import pytest
 
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.simulator.numbers import NUMBERS
 from onesixty.smpp.pdus import Command, Pdu
 from onesixty.smpp.receipts import MessageState, is_receipt, parse_receipt

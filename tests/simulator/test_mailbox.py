@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.smpp.pdus import Command, Pdu
 from onesixty.smpp.receipts import is_receipt, parse_receipt
 from onesixty.smpp.statuses import Status

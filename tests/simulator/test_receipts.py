@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.simulator.faults import IdForm
 from onesixty.smpp.message_ids import IdForm as KeyForm
 from onesixty.smpp.message_ids import match_key

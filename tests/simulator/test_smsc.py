@@ -7,7 +7,8 @@ from contextlib import AsyncExitStack
 import pytest
 
 from onesixty.kit.chance import Chance
-from onesixty.kit.clock import ManualClock, SystemClock
+from onesixty.kit.clock import SystemClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.simulator.faults import Faults, parse_faults
 from onesixty.simulator.smsc import Smsc
 from onesixty.smpp.client import Answer, AnswerKind, Bind, Client

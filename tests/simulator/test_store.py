@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.smpp.pdus import Command, Pdu
 from onesixty.smpp.receipts import MessageState, parse_receipt
 from onesixty.smpp.statuses import Status

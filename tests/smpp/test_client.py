@@ -8,7 +8,8 @@ from functools import partial
 
 import pytest
 
-from onesixty.kit.clock import ManualClock, SystemClock
+from onesixty.kit.clock import SystemClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.smpp.client import AnswerKind, Backoff, Bind, BindMode, Client, Timers
 from onesixty.smpp.codec import EncodeError
 from onesixty.smpp.link import Link

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.smpp.client import AnswerKind, BindMode
 from onesixty.smpp.codec import encode
 from onesixty.smpp.pdus import Command, Pdu, Tag, Tlv

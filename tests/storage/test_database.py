@@ -7,7 +7,8 @@ import pytest
 
 from onesixty.kit.problems import Problem
 from onesixty.storage import database as databases
-from onesixty.storage.database import _SESSION, OUTAGES, Connection, Database, columns
+from onesixty.storage.arrays import columns
+from onesixty.storage.database import _SESSION, OUTAGES, Connection, Database
 
 WRITE = "INSERT INTO nodes (name) VALUES ($1) RETURNING id"
 NAMES = "SELECT array_agg(name ORDER BY id) FROM nodes"

@@ -59,6 +59,26 @@ async def test_connections_are_used_again(pool: Pool, server: Server) -> None:
     pool.release(again)
 
 
+async def test_the_same_use_takes_the_same_connection(pool: Pool, server: Server) -> None:
+    """Whatever was used in between, as long as it is free; what was never done takes the other."""
+    first, second = await pool.acquire("write"), await pool.acquire("read")
+    pool.release(second)
+    pool.release(first)
+    for use, home in (("read", second), ("write", first), ("write", first), ("read", second)):
+        assert await pool.acquire(use) is home
+        pool.release(home)
+    assert await pool.acquire("look") is first, "the one that rests longest"
+    assert await pool.acquire("write") is second, "its own is in use"
+    pool.release(first)
+    pool.release(second)
+    assert await pool.acquire("write") is second, "the last that did it"
+    second.terminate()
+    pool.release(second)
+    assert await pool.acquire("write") is first, "the one before it"
+    pool.release(first)
+    assert len(server.made) == MOST
+
+
 async def test_who_finds_none_waits_in_line(pool: Pool, server: Server) -> None:
     """Those who wait are served in the order in which they came, and no more than two at once."""
     served: list[int] = []

@@ -25,7 +25,7 @@ ENVIRONMENT = re.compile(r"os\.(environb?|getenvb?|putenv|unsetenv)")
 CATCHES_ALL = (
     "kit/loops.py",
     "entrypoints/callbacks/door.py",
-    "entrypoints/rest/server.py",
+    "entrypoints/rest/messages/door.py",
     "entrypoints/smpp/door.py",
 )
 # Patterns, so that this file does not match itself.

@@ -16,7 +16,7 @@ from onesixty import app as composition
 from onesixty.cli.serve.process import IDLE_SECONDS
 from onesixty.kit.chance import chance
 from onesixty.kit.clock import SystemClock
-from onesixty.kit.http_server import Protocol
+from onesixty.kit.http_server import protocol
 from onesixty.kit.secrets import Sealer
 from onesixty.messages.dispatch import Lane
 from onesixty.settings import Settings
@@ -175,13 +175,13 @@ async def serving(
     """The API on a port of this machine, a free one by default, by the protocol of `serve`."""
     listener = listener or socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
-        app.server, http=Protocol, lifespan="off", log_config=None, access_log=False,
+        app.server, lifespan="off", log_config=None, access_log=False,
         timeout_keep_alive=IDLE_SECONDS,
     )  # fmt: skip
     config.load()
     state = ServerState()
     server = await asyncio.get_running_loop().create_server(
-        lambda: Protocol(config, state, {}), sock=listener
+        lambda: protocol(config, state, {}), sock=listener
     )
     async with server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"

@@ -69,7 +69,9 @@ program = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        out.print(f"onesixty {__version__}")
+        file = import_module("onesixty.smpp.codec").__file__ or ""
+        compiled = "" if file.endswith(".py") else " (compiled)"
+        out.print(f"onesixty {__version__}{compiled}")
         raise typer.Exit
 
 

@@ -62,20 +62,24 @@ class Loop:
             self._event.clear()
             try:
                 more = await self._run_once()
-                backoff = BACKOFF_FIRST_SECONDS
             except Exception as error:  # noqa: BLE001 - a loop outlives its bugs
                 if self._is_stopping():
                     return  # broken off in the middle of something
                 _log.exception("loop.failed", loop=self._name, error=repr(error), wait=backoff)
-                await self._clock.sleep(backoff)
-                backoff = min(backoff * 2, BACKOFF_MOST_SECONDS)
+            else:
+                backoff = BACKOFF_FIRST_SECONDS
+                if not more:
+                    await self._wait()
                 continue
-            if not more:
-                # Not wait_for: before Python 3.12 it may lose a cancellation, and `stop` would
-                # wait for ever.
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._idle):
-                        await self._event.wait()
+            await self._clock.sleep(backoff)
+            backoff = min(backoff * 2, BACKOFF_MOST_SECONDS)
+
+    async def _wait(self) -> None:
+        # Not wait_for: before Python 3.12 it may lose a cancellation, and `stop` would wait for
+        # ever.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._idle):
+                await self._event.wait()
 
 
 class Full(Exception):  # noqa: N818 - a state of the inbox, told to its caller
@@ -118,7 +122,8 @@ class Gatherer(Generic[T]):
         give_up: Callable[[list[T], Exception], None] | None = None,
     ) -> None:
         self._name, self._write, self._clock = name, write, clock
-        self._bounds, self._hurry = bounds, asyncio.Event()
+        self._bounds = bounds
+        self._resting: asyncio.Future[None] | None = None
         self._give_up = give_up
         self._items: list[T] = []
         self._event = asyncio.Event()
@@ -130,26 +135,31 @@ class Gatherer(Generic[T]):
         """Items that wait."""
         return len(self._items)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether `put` would raise."""
+        return len(self._items) >= self._bounds.inbox_max
+
     def start(self) -> None:
         """Begin on the running event loop."""
         self._task = asyncio.create_task(self._run(), name=self._name)
 
     def put(self, item: T) -> None:
         """Take one item; raises Full at the limit."""
-        if len(self._items) >= self._bounds.inbox_max:
+        if self.is_full:
             raise Full(self._name)
         self._items.append(item)
         self._taken_in += 1
         self._event.set()
         if len(self._items) == MANY:
-            self._hurry.set()
+            self._hurry()
 
     async def caught_up(self) -> None:
         """Wait until all that was put before this call is written."""
         if self._written < self._taken_in:
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiters.append((self._taken_in, future))
-            self._hurry.set()
+            self._hurry()
             await future
 
     async def stop(self) -> None:
@@ -181,10 +191,17 @@ class Gatherer(Generic[T]):
 
     async def _rest(self, seconds: float) -> None:
         if seconds > 0 and not self._waiters and len(self._items) < MANY:
-            self._hurry.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self._hurry.wait()
+            loop = asyncio.get_running_loop()
+            self._resting = loop.create_future()
+            timer = loop.call_later(seconds, self._hurry)
+            try:
+                await self._resting
+            finally:
+                timer.cancel()
+
+    def _hurry(self) -> None:
+        if self._resting is not None and not self._resting.done():
+            self._resting.set_result(None)
 
     async def _write_until_done(self, batch: list[T]) -> None:
         backoff = BACKOFF_FIRST_SECONDS
@@ -201,5 +218,5 @@ class Gatherer(Generic[T]):
                     error=repr(error),
                     wait=backoff,
                 )
-                await self._clock.sleep(backoff)
-                backoff = min(backoff * 2, BACKOFF_MOST_SECONDS)
+            await self._clock.sleep(backoff)
+            backoff = min(backoff * 2, BACKOFF_MOST_SECONDS)

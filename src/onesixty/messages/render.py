@@ -1,5 +1,6 @@
 """How a message looks outside: the same shape in answers, lists, events and webhooks."""
 
+import functools
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -163,11 +164,16 @@ def event(row: Mapping[str, Any], account: UUID, data: dict[str, Any] | None) ->
     return {
         "id": ids.to_text("evt", row["id"]),
         "type": events.TYPES[row["type"]],
-        "account": ids.to_text("acc", account),
+        "account": _account(account),
         "created_at": timestamp(row["at"]),
         "sequence": row["sequence"],
         "data": data,
     }
+
+
+@functools.lru_cache(maxsize=1000)
+def _account(identifier: UUID) -> str:
+    return ids.to_text("acc", identifier)
 
 
 def _error(

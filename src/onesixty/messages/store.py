@@ -16,7 +16,8 @@ from onesixty.kit import ids
 from onesixty.messages.states import Status
 from onesixty.messages.types import Direction, Message
 from onesixty.records import events
-from onesixty.storage.database import Connection, Rows, columns
+from onesixty.storage.arrays import columns
+from onesixty.storage.database import Connection, Rows
 
 # The events that an ESME is sent a receipt for, as a bit mask, by the five bits of the
 # registered_delivery of its submit that count (SMPP 5.0, 4.7.21): 1 every end, 2 failures,
@@ -67,7 +68,7 @@ def sql_webhooks(due: str = "noted.at") -> str:
 """
 
 
-WEBHOOKS: Final = sql_webhooks()
+WEBHOOKS: Final[str] = sql_webhooks()
 
 
 def sql_before_step(message: str) -> str:

@@ -9,7 +9,6 @@ import random
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from functools import partial
-from weakref import WeakKeyDictionary
 
 from onesixty.kit.clock import Clock
 from onesixty.simulator.agenda import Agenda
@@ -98,7 +97,7 @@ class Smsc:
         self._store = Store()
         self._attempts = FirstAttempts()
         self._accounts: dict[str, _Account] = {}
-        self._peers: WeakKeyDictionary[ServerLink, _Peer] = WeakKeyDictionary()
+        self._peers: dict[ServerLink, _Peer] = {}
         self._last_bound = ""
         self.faults = faults
 
@@ -186,7 +185,7 @@ class Smsc:
 
     def on_unbound(self, link: ServerLink) -> None:
         """Called by the server: this bind is over."""
-        self._peers[link].account.mailbox.links.remove(link)
+        self._peers.pop(link).account.mailbox.links.remove(link)
 
     def on_requests(self, link: ServerLink, pdus: list[Pdu]) -> None:
         """Called by the server: the requests of one read."""

@@ -85,8 +85,11 @@ _Parcel = tuple[int, bytes, Ticket]
 """A request in the outbox: its command, and it itself without its number."""
 
 
-class Link(asyncio.Protocol):
-    """A connection from its first octet to its loss; client and server fill in the hooks."""
+class Link:
+    """A connection from its first octet to its loss; client and server fill in the hooks.
+
+    An asyncio.Protocol by its shape alone: a compiled class has no interpreted parent.
+    """
 
     def __init__(self, session: Session[Ticket], clock: Clock) -> None:
         self.session = session
@@ -256,6 +259,9 @@ class Link(asyncio.Protocol):
         """Called by asyncio."""
         self._write_blocked = False
         self._schedule_flush()
+
+    def eof_received(self) -> None:
+        """Called by asyncio: the peer says no more, so the connection ends."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by asyncio."""

@@ -79,14 +79,14 @@ class Server:
         """Every connection that is up, bound or not."""
         self.unbound: Counter[str] = Counter()
         """Of each address, the connections that are not bound yet."""
-        self._listener: asyncio.Server | None = None
+        self._listener: Any = None  # an asyncio.Server; the sockets of uvloop's are a list
         self._ticker: asyncio.Task[None] | None = None
 
     async def start(self, host: str, port: int) -> int:
         """Listen; the port, which the system chooses where 0 is given."""
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(
-            lambda: ServerLink(self), host, port, ssl=self.tls, **self._patience()
+            self._made, host, port, ssl=self.tls, **self._patience()
         )
         self.watch()
         bound: int = self._listener.sockets[0].getsockname()[1]
@@ -96,7 +96,7 @@ class Server:
         """Listen on a socket that is bound already."""
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(
-            lambda: ServerLink(self), sock=listener, ssl=self.tls, **self._patience()
+            self._made, sock=listener, ssl=self.tls, **self._patience()
         )
         self.watch()
 
@@ -108,8 +108,11 @@ class Server:
         """Serve a connection that another process accepted. OSError when it is gone already."""
         connection.setblocking(False)
         await asyncio.get_running_loop().connect_accepted_socket(
-            lambda: ServerLink(self), connection, ssl=self.tls, **self._patience()
+            self._made, connection, ssl=self.tls, **self._patience()
         )
+
+    def _made(self) -> Any:
+        return ServerLink(self)
 
     def _patience(self) -> dict[str, Any]:
         return {} if self.tls is None else {"ssl_handshake_timeout": HANDSHAKE_SECONDS}

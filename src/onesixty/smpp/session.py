@@ -259,8 +259,8 @@ class Session(Generic[Token]):
                 return events
             try:
                 pdu = decode(frame, lenient=lenient)
-            except DecodeError as error:
-                self._undecodable(frame, error, events)
+            except DecodeError as fault:
+                self._undecodable(frame, fault, events)
             else:
                 self._take(pdu, now, events)
         if broken is not None and not self.closed:

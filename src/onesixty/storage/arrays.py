@@ -81,6 +81,21 @@ class Kind:
                 raise ValueError(f"invalid array element at index {index}: {error}") from None
 
 
+def columns(rows: Sequence[Sequence[Any]], width: int) -> list[Sequence[Any]]:
+    """The columns of rows, as arrays for `unnest`.
+
+    A column of nothing but NULL becomes an empty array, which `unnest` fills up with NULL: most
+    columns of most batches, and each element costs on both sides.
+    """
+    if not rows:
+        return [()] * width
+    count = len(rows)
+    return [
+        () if column[0] is None and column.count(None) == count else column
+        for column in zip(*rows, strict=True)
+    ]
+
+
 def json(value: Any) -> bytes:
     """A value of jsonb as it is sent: the version of its form, then text."""
     return b"\x01" + orjson.dumps(value)

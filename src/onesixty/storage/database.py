@@ -5,8 +5,8 @@ The edge (a loop or a door) opens a transaction; nothing below can commit.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any, Final
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Final, TypeVar
 
 import asyncpg
 
@@ -16,6 +16,7 @@ from onesixty.storage.pool import Pool
 
 Connection = asyncpg.Connection
 Rows = list[asyncpg.Record]
+T = TypeVar("T")
 # What a server raises that is dead, restarting, full or a standby by now; the loops wait and try
 # again, clients are told to.
 OUTAGES = (
@@ -93,24 +94,38 @@ class Database:
         await self._pool.close()
 
     @contextlib.asynccontextmanager
-    async def read(self) -> AsyncIterator[Connection]:
-        """A connection for statements that need no transaction of several."""
-        connection = await self._pool.acquire()
+    async def read(self, use: str | None = None) -> AsyncIterator[Connection]:
+        """A connection for statements that need no transaction of several.
+
+        What is done often is better off with a name of its `use`: see Pool.
+        """
+        connection = await self._pool.acquire(use)
         try:
             yield connection
         finally:
             self._pool.release(connection)
 
     @contextlib.asynccontextmanager
-    async def write(self) -> AsyncIterator[Connection]:
+    async def write(self, use: str | None = None) -> AsyncIterator[Connection]:
         """A transaction: committed at the end of the block, rolled back when it raises."""
-        async with self.read() as connection:
+        async with self.read(use) as connection:
             try:
                 async with connection.transaction():
                     yield connection
             except asyncpg.ReadOnlySQLTransactionError:
                 connection.terminate()
                 raise
+
+    async def transact(
+        self, work: Callable[[Connection], Awaitable[T]], use: str | None = None
+    ) -> T:
+        """What `work` gives, done in one transaction as of `write`.
+
+        For the modules that can be compiled, where no `async with` may end by waiting
+        (mypyc forgets the exception meanwhile).
+        """
+        async with self.write(use) as tx:
+            return await work(tx)
 
     @contextlib.asynccontextmanager
     async def search(self) -> AsyncIterator[Connection]:
@@ -131,7 +146,7 @@ class Database:
 
         The walk is built of these.
         """
-        connection = await self._pool.acquire()
+        connection = await self._pool.acquire(statement)
         try:
             rows: Rows = await connection.fetch(statement, *arguments)
         except asyncpg.ReadOnlySQLTransactionError:
@@ -150,21 +165,6 @@ class Database:
         connection = await asyncpg.connect(self.url)
         await connection.add_listener(channel, lambda *_: heard())
         return connection
-
-
-def columns(rows: Sequence[Sequence[Any]], width: int) -> list[Sequence[Any]]:
-    """The columns of rows, as arrays for `unnest`.
-
-    A column of nothing but NULL becomes an empty array, which `unnest` fills up with NULL: most
-    columns of most batches, and each element costs on both sides.
-    """
-    if not rows:
-        return [()] * width
-    count = len(rows)
-    return [
-        () if column[0] is None and column.count(None) == count else column
-        for column in zip(*rows, strict=True)
-    ]
 
 
 def _prepare(connection: Connection) -> None:

@@ -65,10 +65,14 @@ wal_compression = on
 wal_buffers = 16MB
 shared_buffers = 256MB
 
-# Queue tables turn over quickly: sweep them soon and often.
+# Queue tables turn over quickly: sweep them soon and often (their thresholds are their own). The
+# others grow: while they are young, 5 % is soon reached, and swept and counted again every time.
 autovacuum_naptime = 10s
 autovacuum_vacuum_scale_factor = 0.05
-autovacuum_analyze_scale_factor = 0.05
+autovacuum_vacuum_threshold = 20000
+autovacuum_vacuum_insert_threshold = 100000
+autovacuum_analyze_scale_factor = 0.2
+autovacuum_analyze_threshold = 50000
 
 # Many short statements: compiling them or timing their reads costs more than it gives.
 jit = off

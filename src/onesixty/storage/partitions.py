@@ -47,7 +47,7 @@ async def ensure(connection: asyncpg.Connection, since: datetime, months: int = 
 async def _missing(connection: asyncpg.Connection, names: list[str]) -> set[str]:
     # Not to_regclass: within a transaction it remembers what was not there before.
     rows = await connection.fetch(
-        "SELECT relname::text FROM pg_class WHERE relname = ANY($1::name[])"
+        "SELECT relname::text FROM pg_class WHERE relname = ANY($1::text[])"
         " AND relnamespace = current_schema()::regnamespace",
         names,
     )

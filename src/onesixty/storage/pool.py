@@ -6,7 +6,7 @@ processor time of a small statement.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from typing import Any, Final
 
 import asyncpg
@@ -23,40 +23,50 @@ _FAILURES: Final = (
 
 
 class Pool:
-    """Up to so many connections, made when they are needed.
+    """Up to so many connections, made when they are needed. Who finds none waits in line.
 
-    The one used last is given first: its caches are warm. Who finds none waits in line.
+    Who says what for is given the one that was last used for the same, if it is free: there the
+    statements are planned already, which takes PostgreSQL 1 to 15 ms for one of the walk.
     """
 
     def __init__(self, connect: Callable[[], Awaitable[Connection]], most: int) -> None:
         self.most = most
         self._connect = connect
         self._idle: list[Connection] = []
+        self._homes: dict[Hashable, list[Connection]] = {}  # by use, the one used last at the end
         self._waiters: deque[asyncio.Future[Connection | None]] = deque()
         self._places = 0  # taken by connections: idle, in use or being made
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
         self._empty = asyncio.Event()
 
-    async def acquire(self) -> Connection:
-        """A connection to give back by `release`; raises what connecting raises."""
+    async def acquire(self, use: Hashable = None) -> Connection:
+        """A connection to give back by `release`; raises what connecting raises.
+
+        `use` says what for. There must not be many, since none is forgotten.
+        """
+        homes = self._homes.get(use)
+        if homes is None:
+            homes = self._homes[use] = []
         while self._idle:
-            connection = self._idle.pop()
+            connection = self._choose(homes)
             if not connection.is_closed():
-                return connection
+                return _last(homes, connection)
+            self._forget(connection)
             self._places -= 1
         if self._closing:
             raise asyncpg.InterfaceError("the pool is closed")
         if self._places < self.most:
             self._places += 1
-            return await self._make()
+            return _last(homes, await self._make())
         given = await self._wait()
-        return await self._make() if given is None else given
+        return _last(homes, await self._make() if given is None else given)
 
     def release(self, connection: Connection) -> None:
         """Give it back in whatever state it is."""
         protocol = connection._protocol  # type: ignore[attr-defined]
         if connection.is_closed():
+            self._forget(connection)
             self._free_place()
         elif self._closing:
             self._begin(self._end(connection))
@@ -76,6 +86,19 @@ class Pool:
             self.release(self._idle.pop())
         if self._places:
             await self._empty.wait()
+
+    def _choose(self, homes: list[Connection]) -> Connection:
+        """Take an idle one: of these, or else the one that rests longest."""
+        for connection in reversed(homes):
+            if connection in self._idle:
+                self._idle.remove(connection)
+                return connection
+        return self._idle.pop(0)
+
+    def _forget(self, connection: Connection) -> None:
+        for homes in self._homes.values():
+            if connection in homes:
+                homes.remove(connection)
 
     async def _make(self) -> Connection:
         """One for a place that is taken already."""
@@ -137,3 +160,12 @@ class Pool:
         except _FAILURES:
             connection.terminate()
         self._free_place()
+
+
+def _last(homes: list[Connection], connection: Connection) -> Connection:
+    """The connection, noted as the one used last."""
+    if not homes or homes[-1] is not connection:
+        if connection in homes:
+            homes.remove(connection)
+        homes.append(connection)
+    return connection

@@ -26,7 +26,7 @@ from onesixty.carriers.contract import (
 )
 from onesixty.carriers.http.dialect import Answer, content, recipient, throttled
 from onesixty.carriers.http.dialect import config as wrong_config
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.simulator.http.aggregators.infobip import InfobipFarSide
 from onesixty.simulator.http.far_side import Refusal, Submitted
 from onesixty.simulator.numbers import State

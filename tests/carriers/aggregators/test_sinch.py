@@ -19,7 +19,7 @@ from onesixty.carriers.contract import (
     ReceiptState,
 )
 from onesixty.carriers.http.dialect import Answer, CannotSendError
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.simulator.http.aggregators.sinch import SinchFarSide
 from onesixty.simulator.http.far_side import Refusal, Submitted
 from onesixty.simulator.numbers import State

@@ -27,7 +27,7 @@ from onesixty.carriers.http.dialect import (
     unknown,
 )
 from onesixty.carriers.http.dialect import config as wrong_config
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.simulator.http.aggregators.telnyx import TelnyxFarSide
 from onesixty.simulator.http.far_side import CallbackRequest, Refusal, Submitted
 from onesixty.simulator.numbers import State

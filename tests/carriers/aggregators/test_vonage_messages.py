@@ -18,7 +18,7 @@ from onesixty.carriers.contract import (
     Submission,
 )
 from onesixty.carriers.http.dialect import Answer, Verdict
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.sms.form import Form
 
 from .scene import Asked, answer

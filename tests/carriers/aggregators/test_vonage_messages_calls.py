@@ -18,7 +18,7 @@ from onesixty.carriers.contract import (
     Receipt,
     ReceiptState,
 )
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 
 from .scene import call
 from .wire import MESSAGE_ID, NOW, config

@@ -9,7 +9,7 @@ from uuid import UUID
 from onesixty.carriers.contract import Call, CarrierConfig, CarrierSpec, Submission
 from onesixty.carriers.http.dialect import Answer, Request
 from onesixty.kit.chance import chance
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.simulator.http.far_side import (
     CallbackRequest,
     FarSide,

@@ -16,7 +16,7 @@ from onesixty.carriers.clouds.aws_signing import Signer, endpoint
 from onesixty.carriers.clouds.aws_sns import SPEC
 from onesixty.carriers.contract import CarrierConfig
 from onesixty.carriers.http.dialect import NotSentError, Request
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 
 GIVEN = {
     "region": "us-east-1",

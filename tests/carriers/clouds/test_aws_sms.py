@@ -42,7 +42,7 @@ from onesixty.carriers.http.dialect import (
     transient,
 )
 from onesixty.carriers.http.dialect import config as refused_config
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.simulator.http.aws_sms import AwsSmsFarSide
 from onesixty.simulator.http.far_side import Refusal, Submitted
 from onesixty.simulator.numbers import State

@@ -25,7 +25,7 @@ from onesixty.carriers.contract import (
 )
 from onesixty.carriers.http.dialect import Verdict, throttled, transient
 from onesixty.carriers.http.dialect import config as refused_config
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.simulator.http.aws_sns import AwsSnsFarSide
 from onesixty.simulator.http.far_side import Refusal, Submitted
 from onesixty.simulator.numbers import State

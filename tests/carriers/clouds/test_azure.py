@@ -38,7 +38,7 @@ from onesixty.carriers.http.dialect import (
 )
 from onesixty.carriers.http.dialect import config as refused_config
 from onesixty.kit import ids
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.simulator.http.azure import AzureFarSide
 from onesixty.simulator.http.far_side import Refusal, Submitted
 from onesixty.simulator.numbers import State

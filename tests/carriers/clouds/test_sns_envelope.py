@@ -12,7 +12,7 @@ from onesixty.carriers.clouds.aws_sms import SPEC
 from onesixty.carriers.clouds.sns_envelope import Envelopes
 from onesixty.carriers.contract import Call, CallRefusedError
 from onesixty.carriers.http.dialect import Answer, NotSentError, Request
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.simulator.http import aws
 from onesixty.simulator.http.aws_sms import AwsSmsFarSide
 from onesixty.simulator.http.far_side import CallbackRequest

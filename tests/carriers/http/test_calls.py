@@ -9,7 +9,7 @@ from carriers.aggregators.wire import CALLBACK, NOW
 from onesixty.carriers.content import Content, Media
 from onesixty.carriers.contract import Call, CallRefusedError
 from onesixty.carriers.http import calls
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 
 
 def _call(body: bytes = b"", query: str = "", **headers: str) -> Call:

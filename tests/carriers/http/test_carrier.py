@@ -36,7 +36,8 @@ from onesixty.carriers.http.dialect import (
     unknown,
 )
 from onesixty.kit.chance import Chance
-from onesixty.kit.clock import Clock, ManualClock
+from onesixty.kit.clock import Clock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.simulator.fault_words import parse_options
 from onesixty.simulator.http.stage import Stage
 from onesixty.simulator.http.stage.faults import HttpFaults

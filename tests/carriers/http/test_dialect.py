@@ -13,7 +13,7 @@ from onesixty.carriers.http.dialect import (
     throttled,
     transient,
 )
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 
 KINDS = {
     "config": (OutcomeKind.REFUSED, ErrorClass.CONFIG),

@@ -14,7 +14,7 @@ from onesixty.carriers.http.dialect import (
     Request,
 )
 from onesixty.carriers.http.oauth import Tokens
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 
 
 class Office:

@@ -113,7 +113,9 @@ def test_packed_septets() -> None:
     (pdu,) = sent(submission(SOMEBODY, "hellohello"), gsm7_packed=True)
     assert pdu.octets("short_message") == packing.pack(GSM7.encode("hellohello") or b"")
     body = "ab" * 150
-    parts = [pdu.octets("short_message") for pdu in sent(submission(SOMEBODY, body), gsm7_packed=1)]
+    parts = [
+        pdu.octets("short_message") for pdu in sent(submission(SOMEBODY, body), gsm7_packed=True)
+    ]
     assert [len(part) for part in parts] == [140, 135]
     septets = [packing.unpack(part[6:], packing.fill_bits(6)) for part in parts]
     assert b"".join(septets).decode() == body

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from onesixty.carriers.smpp.traces import Traces
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.smpp.codec import encode
 from onesixty.smpp.pdus import Command, Pdu
 from onesixty.smpp.trace.capture import Capture, Wiretap

@@ -28,7 +28,8 @@ from onesixty.carriers.contract import (
 )
 from onesixty.entrypoints.callbacks.door import BODY_MOST, Door
 from onesixty.kit.chance import chance
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.loops import Bounds
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.kit.secrets import Sealer
 from onesixty.messages.receive.intake import Intake
 from onesixty.records import carriers
@@ -255,8 +256,9 @@ async def test_what_cannot_be_stored_comes_again(
     loft: Loft, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A room that is full, or silent for too long, makes the far side call again."""
-    monkeypatch.setattr("onesixty.messages.receive.receiver.INBOX_MOST", 0)
+    bounds, loft.walk.receiver.gatherer._bounds = loft.walk.receiver.gatherer._bounds, Bounds(1, 0)
     assert await loft.call(body={"receipts": [{"id": "a", "state": 2}]}) == (503, "come again")
+    loft.walk.receiver.gatherer._bounds = bounds
     monkeypatch.setattr("onesixty.messages.receive.intake.PATIENCE_SECONDS", 0.01)
     async with loft.walk.database.write() as tx:
         await tx.execute("LOCK messages")

@@ -30,7 +30,7 @@ from onesixty.entrypoints.rest import (
 from onesixty.entrypoints.rest.context import Context
 from onesixty.entrypoints.rest.server import Server
 from onesixty.kit.chance import chance
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.kit.secrets import Sealer
 from onesixty.records.carrier_configs import CarrierConfigs
 from onesixty.records.routes import Facts, Router

@@ -18,7 +18,7 @@ from onesixty.entrypoints.callbacks.door import Door as CallbackDoor
 from onesixty.entrypoints.rest import problem_pages
 from onesixty.entrypoints.rest.context import Context
 from onesixty.entrypoints.rest.server import Server
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.records import accounts, keys
 
 Application = FastAPI | Server | CallbackDoor

@@ -14,7 +14,8 @@ from features.webhooks.platform import Platform
 from onesixty.entrypoints.rest.events import HEARTBEAT_SECONDS, POLL_SECONDS, STREAMS_MOST
 from onesixty.kit import ids
 from onesixty.kit.chance import Chance
-from onesixty.kit.clock import ManualClock, SystemClock
+from onesixty.kit.clock import SystemClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.kit.secrets import Sealer
 from onesixty.messages.states import Status
 from onesixty.records import keys

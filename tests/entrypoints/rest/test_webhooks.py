@@ -11,7 +11,7 @@ from features.webhooks.platform import Platform
 from features.webhooks.receiver import Receiver, receiving
 from onesixty.kit import ids
 from onesixty.kit.chance import Chance
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.kit.secrets import Sealer
 from onesixty.messages.states import Status
 from onesixty.records import webhooks

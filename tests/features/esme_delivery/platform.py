@@ -10,7 +10,7 @@ from onesixty.features.esme_delivery.deliver import EsmeDeliverer
 from onesixty.features.esme_delivery.notices import Notice
 from onesixty.kit import ids
 from onesixty.kit.chance import Chance
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.messages.states import Status
 from onesixty.records import esmes
 from onesixty.records.snapshot import SnapshotKeeper

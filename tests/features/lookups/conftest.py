@@ -6,7 +6,7 @@ import pytest
 
 from messages.walk import Walk
 from on_file import OnFile
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.storage.database import Database
 
 from .platform import Looking

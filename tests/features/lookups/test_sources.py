@@ -7,7 +7,7 @@ import pytest
 
 from onesixty.carriers.http.dialect import NoAnswerError, NotSentError
 from onesixty.features.lookups.sources import Answer, HttpSource, UnreadableAnswerError
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.simulator.http.lookups import SimulatedLookups
 
 from .platform import NUMBER

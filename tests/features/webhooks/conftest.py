@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from onesixty.kit.chance import Chance
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.kit.secrets import Sealer
 from onesixty.storage.database import Database
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from onesixty.features.webhooks.deliver import Deliverer, DeliverOptions
 from onesixty.kit import ids
 from onesixty.kit.chance import Chance
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.kit.secrets import Sealer
 from onesixty.messages.states import Status
 from onesixty.records import accounts, events, webhooks

@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from onesixty.features.webhooks.client import IDLE_SECONDS, Client, Place
 from onesixty.features.webhooks.connection import Answer
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

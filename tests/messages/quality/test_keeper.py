@@ -19,7 +19,7 @@ from onesixty.carriers.contract import (
     ignored,
 )
 from onesixty.kit import ids
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.messages.quality import Options, QualityKeeper
 from onesixty.messages.quality.counting import country_of
 from onesixty.records.snapshot import SnapshotKeeper

@@ -1,7 +1,7 @@
 """What the walk knows of money: who pays for whom, and price lists that are read once."""
 
 from on_file import OnFile
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.records.billing import ledger, price_lists
 from onesixty.records.billing.costs import Costs
 from onesixty.records.billing.ledger import Terms

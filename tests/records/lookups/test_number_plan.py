@@ -2,7 +2,7 @@
 
 import pytest
 
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.kit.problems import Problem
 from onesixty.records.lookups import number_plan
 from onesixty.records.snapshot import SnapshotKeeper

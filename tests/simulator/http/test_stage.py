@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from onesixty.kit.chance import Chance
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.simulator.fault_words import FaultError, listing, parse_options
 from onesixty.simulator.http.far_side import CallbackRequest
 from onesixty.simulator.http.stage import Stage

@@ -15,7 +15,7 @@ from onesixty.cli.serve import systemd
 from onesixty.cli.serve.channel import BACKLOG, HTTP, LEAVING, SIGNALS, Channel
 from onesixty.cli.serve.ports import Ports
 from onesixty.kit.clock import SystemClock
-from onesixty.kit.http_server import Protocol
+from onesixty.kit.http_server import protocol
 from onesixty.kit.secrets import Sealer
 from onesixty.settings import Settings
 
@@ -119,7 +119,7 @@ class _HttpServer(uvicorn.Server):
                 return await self._smpp[kind].take(connection)
             connection.setblocking(False)
             await loop.connect_accepted_socket(
-                lambda: Protocol(config, self.server_state, self.lifespan.state, loop), connection
+                lambda: protocol(config, self.server_state, self.lifespan.state, loop), connection
             )
         except OSError:  # it is gone already
             connection.close()
@@ -128,7 +128,7 @@ class _HttpServer(uvicorn.Server):
 def _http_config(parts: App) -> uvicorn.Config:
     return uvicorn.Config(
         parts.server,
-        http=Protocol,
+        http=protocol,  # type: ignore[arg-type]
         ws="none",
         lifespan="off",
         access_log=False,

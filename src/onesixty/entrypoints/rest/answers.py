@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from onesixty.entrypoints.rest.context import BODY_MOST, Context
 from onesixty.kit import paging
-from onesixty.kit.http_server import Answer
+from onesixty.kit.http_direct import Answer
 from onesixty.kit.problems import FieldError, Problem, document
 from onesixty.messages.types import Caller
 from onesixty.records import idempotency
@@ -159,7 +159,7 @@ async def once(
 
 
 def direct(response: Response) -> Answer:
-    """The same answer for the direct way (kit/http_server.py)."""
+    """The same answer for the direct way (kit/http_direct.py)."""
     headers = dict(response.raw_headers)
     del headers[b"content-length"]
     kind = headers.pop(b"content-type")

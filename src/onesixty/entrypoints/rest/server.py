@@ -1,8 +1,6 @@
 """The HTTP application: a router for each resource, and a short way in for sends."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from functools import partial
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -24,7 +22,6 @@ from onesixty.entrypoints.rest import (
     webhooks,
 )
 from onesixty.entrypoints.rest.context import Context
-from onesixty.kit.http_server import Answer, Give, Headers
 from onesixty.kit.problems import Problem
 
 Scope = MutableMapping[str, Any]
@@ -82,7 +79,7 @@ def create_api(context: Context, *, only_health: bool = False) -> FastAPI:
 class Server:
     """The ASGI application, and a direct way to its hottest function.
 
-    A plain `POST /v1/messages` goes straight to `messages.begin`; FastAPI's routing and middleware,
+    A plain `POST /v1/messages` goes straight to `messages.Door`; FastAPI's routing and middleware,
     through which all else goes, cost more than all our own work on a send.
     """
 
@@ -97,11 +94,10 @@ class Server:
 
         `beside` are other doors on the same port, by what their paths begin with.
         """
-        self._context, self._beside = context, tuple((beside or {}).items())
+        self._beside = tuple((beside or {}).items())
         self.api = create_api(context, only_health=only_health)
-        self._taking: set[asyncio.Task[Answer]] = set()
-        # see kit/http_server.py
-        self.direct = {} if only_health else {messages.PATH.encode(): self._take}
+        # see kit/http_direct.py
+        self.direct = {} if only_health else {messages.PATH.encode(): messages.Door(context).take}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the server's lifespan."""
@@ -121,42 +117,3 @@ class Server:
         if "\0" in path:  # no database takes it
             return answers.problem(Problem("not_found", "no path has U+0000 in it"), path)
         return self.api
-
-    def _take(self, headers: Headers, body: bytes, give: Give) -> None:
-        sent = {name: value for name, value in reversed(headers) if name in _READ}  # first wins
-        authorization, key = sent.get(b"authorization"), sent.get(b"idempotency-key")
-        begun: Answer | asyncio.Future[Any]
-        try:
-            who = authorization.decode("latin-1") if authorization else None
-            if key is None:
-                begun = messages.begin(self._context, who, body)
-            else:
-                taking = messages.take(self._context, who, key.decode("latin-1"), body)
-                begun = asyncio.create_task(taking)
-                self._taking.add(begun)  # the loop itself would let go of it
-                begun.add_done_callback(self._taking.discard)
-        except Exception as error:  # noqa: BLE001 - the outermost handler of this door
-            begun = _failed(error)
-        if isinstance(begun, Answer):
-            asyncio.get_running_loop().call_soon(give, begun)
-        else:
-            begun.add_done_callback(partial(self._give, give))
-
-    def _give(self, give: Give, begun: "asyncio.Future[Any]") -> None:
-        try:
-            found = begun.result()
-            answer = found if isinstance(found, Answer) else messages.finish(self._context, found)
-        except asyncio.CancelledError:
-            return  # the server ends, and the connection with it
-        except Exception as error:  # noqa: BLE001 - the outermost handler of this door
-            answer = _failed(error)
-        give(answer)
-
-
-def _failed(error: Exception) -> Answer:
-    if isinstance(error, Problem):
-        return answers.direct(answers.problem(error, messages.PATH))
-    return answers.direct(answers.unexpected(messages.PATH, error))
-
-
-_READ: Final = frozenset({b"authorization", b"idempotency-key"})

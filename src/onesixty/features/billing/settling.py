@@ -23,7 +23,8 @@ from onesixty.records.billing.book import Billing, CapRecord
 from onesixty.records.billing.books import WAYS, Kind
 from onesixty.records.billing.usage import Line
 from onesixty.records.snapshot import Snapshot, SnapshotKeeper
-from onesixty.storage.database import Connection, Database, columns
+from onesixty.storage.arrays import columns
+from onesixty.storage.database import Connection, Database
 
 _log = structlog.get_logger()
 LOOKS_MOST: Final = 1000

@@ -10,7 +10,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -221,14 +221,17 @@ class Client:
     async def _connect_to(self, entry: ResolveResult, place: Place) -> Connection:
         if place.tls and self._tls is None:
             self._tls = ssl.create_default_context()
-        _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: Connection(self),
+        made: tuple[Any, Connection] = await asyncio.get_running_loop().create_connection(
+            self._made,
             entry["host"],
             place.port,
             ssl=self._tls if place.tls else None,
             server_hostname=place.host if place.tls else None,
         )
-        return connection
+        return made[1]
+
+    def _made(self) -> Any:
+        return Connection(self)
 
     async def _resolve(self, host: str, port: int) -> list[ResolveResult]:
         # One look-up for all that wait for a name: the threads that do them are few, and a dead

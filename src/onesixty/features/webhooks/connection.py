@@ -1,6 +1,5 @@
 """One kept HTTP/1.1 connection: one request at a time, one answer each, cut off when too long."""
 
-import asyncio
 from typing import Any, Final, NamedTuple, Protocol
 
 import httptools
@@ -36,8 +35,9 @@ class Asker(Protocol):
         """There will be none, and the connection is of no more use."""
 
 
-class Connection(asyncio.Protocol):
-    """Call `ask`, `give_up` and `close`; the rest is called by the event loop and by the parser.
+class Connection:
+    """Call `ask`, `give_up` and `close`; the rest is called by the event loop, for which it is an
+    asyncio.Protocol by its shape, and by the parser.
 
     It tells its asker by a call: a task or a future for each request would cost more than all else.
     """
@@ -88,6 +88,15 @@ class Connection(asyncio.Protocol):
         else:
             self._fail(BrokenError("the connection was closed before an answer came"))
         self.close()
+
+    def eof_received(self) -> None:
+        """The far side says no more, so the connection ends."""
+
+    def pause_writing(self) -> None:
+        """Nothing: the next request waits for the answer of this one anyway."""
+
+    def resume_writing(self) -> None:
+        """Nothing, as before."""
 
     def data_received(self, data: bytes) -> None:
         """Octets of an answer."""

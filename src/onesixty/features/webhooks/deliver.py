@@ -30,7 +30,7 @@ from onesixty.kit.loops import Bounds, Gatherer, Loop
 from onesixty.kit.secrets import Sealer
 from onesixty.messages.receive import Offer
 from onesixty.records.snapshot import Endpoint, SnapshotKeeper
-from onesixty.storage.database import Database
+from onesixty.storage.database import Connection, Database
 
 # Rows at a time. Small enough that the next claim is on its way while answers to the last come in.
 CLAIM_MOST: Final = 64
@@ -301,30 +301,37 @@ class Deliverer:
         if not verdicts:
             await outbox.settle(self._database, batch)
         else:
-            async with self._database.write() as tx:
-                await outbox.settle(tx, batch)
-                await health.write(tx, verdicts, self._keeper.book, now)
+            await self._database.transact(lambda tx: self._disable(tx, batch, verdicts, now))
             await self._keeper.refresh()
         if verdicts.disabled:
             self._housekeeping_at = self._clock.monotonic()
             self.loop.wake()
         _count(batch)
 
+    async def _disable(
+        self, tx: Connection, batch: list[Delivery], verdicts: health.Verdicts, now: datetime
+    ) -> None:
+        await outbox.settle(tx, batch)
+        await health.write(tx, verdicts, self._keeper.book, now)
+
     async def _keep_house(self, now: datetime) -> None:
         self._housekeeping_at = self._clock.monotonic() + HOUSEKEEPING_SECONDS
         self._client.close_idle()
         self._targets.keep_only(set(self._keeper.book.endpoints))
-        while True:
-            async with self._database.write() as tx:
-                lost = await outbox.take_lost(tx)
-                if not lost:
-                    return
-                dropped = [
-                    attempts.given_up(row, row["url"], f"the endpoint is off: {row['reason']}", now)
-                    for row in lost
-                ]
-                await outbox.settle(tx, dropped)
-            _log.info("webhooks.dropped", deliveries=len(lost))
+        while dropped := await self._database.transact(lambda tx: _drop_lost(tx, now)):
+            _log.info("webhooks.dropped", deliveries=dropped)
+
+
+async def _drop_lost(tx: Connection, now: datetime) -> int:
+    """Give up a few deliveries whose endpoint is off; how many."""
+    lost = await outbox.take_lost(tx)
+    dropped = [
+        attempts.given_up(row, row["url"], f"the endpoint is off: {row['reason']}", now)
+        for row in lost
+    ]
+    if dropped:
+        await outbox.settle(tx, dropped)
+    return len(dropped)
 
 
 def _count(batch: Sequence[Delivery]) -> None:

@@ -14,7 +14,7 @@ from onesixty.storage.database import Connection, Rows
 # For each row of `e`, which has account_id and event_id. LIMIT keeps these two from being planned
 # as anything but one
 # look-up a row by primary key, in one partition.
-JOINS: Final = f"""
+JOINS: Final[str] = f"""
     LEFT JOIN LATERAL (
         SELECT type, sequence AS event_sequence, message_id, data, at FROM events
         WHERE account_id = e.account_id AND id = e.event_id LIMIT 1

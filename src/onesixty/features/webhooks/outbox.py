@@ -6,7 +6,8 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from onesixty.features.webhooks import feed
-from onesixty.storage.database import Connection, Database, Rows, columns
+from onesixty.storage.arrays import columns
+from onesixty.storage.database import Connection, Database, Rows
 
 CALLBACKS: Final = 0  # the endpoint number of rows for the callback_url of their message
 LOST_MOST: Final = 2000

@@ -2,11 +2,13 @@
 and body.
 """
 
-import hmac
 from binascii import b2a_base64
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 
 from onesixty.features.webhooks.client import Place
 from onesixty.kit.secrets import Sealer, SealError
@@ -24,7 +26,7 @@ class Destination:
     url: str
     place: Place | None
     # The key's part of a signature is done once, and copied; each with the end of its use.
-    signers: tuple[tuple[hmac.HMAC, datetime | None], ...]
+    signers: tuple[tuple[HMAC, datetime | None], ...]
     error: str = ""
 
 
@@ -64,9 +66,7 @@ class Destinations:
     ) -> Destination:
         try:
             keys = [(secret, None), (old, old_until)] if old and old_until else [(secret, None)]
-            signers = tuple(
-                (hmac.new(self._sealer.open(key), digestmod="sha256"), until) for key, until in keys
-            )
+            signers = tuple((HMAC(self._sealer.open(key), SHA256()), until) for key, until in keys)
             return Destination(url, Place.of(url), signers)
         except (SealError, ValueError) as error:
             return Destination(url, None, (), f"not called: {error}")
@@ -90,7 +90,7 @@ def headers(destination: Destination, identifier: str, now: datetime, body: byte
     )
 
 
-def _sign(signer: hmac.HMAC, content: bytes) -> bytes:
+def _sign(signer: HMAC, content: bytes) -> bytes:
     one = signer.copy()
     one.update(content)
-    return one.digest()
+    return one.finalize()

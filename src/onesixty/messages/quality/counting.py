@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from onesixty.carriers.contract import ErrorClass, Outcome, OutcomeKind, Receipt, ReceiptState
+from onesixty.carriers.contract import ErrorClass, Outcome, OutcomeKind, ReceiptState
 from onesixty.messages.quality.feedback import Handed
 from onesixty.messages.quality.judging import BOUNDS, CLASSES
 from onesixty.messages.states import RECEIPT_ARRIVED, RECEIPT_FINAL
@@ -72,11 +72,12 @@ class Counter:
                 counts[SENT] += accepted
                 counts[FAILED] += faulty
 
-    def receipts(self, told: Sequence[tuple[Any, Receipt]]) -> None:
+    def receipts(self, told: Sequence[tuple[Any, Any]]) -> None:
         """Receipts that ended a part, each with the row of the submission that it is about.
 
         A row has `account_id`, `message_id`, `carrier_id`, `answered_at` and `receipt_state`, the
-        state before.
+        state before; of a receipt, which may be one that was stored, `state`, `sender` and
+        `received_at` are read.
         """
         for row, receipt in told:
             if receipt.state not in RECEIPT_FINAL or row["receipt_state"] in RECEIPT_FINAL:

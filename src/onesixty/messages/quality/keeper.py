@@ -28,7 +28,8 @@ from onesixty.messages.receive.find import RECIPIENTS
 from onesixty.records import events
 from onesixty.records.routes.facts import Quality
 from onesixty.records.snapshot import SnapshotKeeper
-from onesixty.storage.database import Connection, Database, columns
+from onesixty.storage.arrays import columns
+from onesixty.storage.database import Connection, Database
 
 _log = structlog.get_logger()
 LOCK: Final = 0x0160_0167  # advisory

@@ -23,7 +23,8 @@ from onesixty.messages.states import (
     sql_overrules,
     sql_set,
 )
-from onesixty.storage.database import Connection, columns
+from onesixty.storage.arrays import columns
+from onesixty.storage.database import Connection
 
 # The parts of one message are looked at and written by one process at a time. Every batch takes
 # messages in the order of their ids, and before their parts: so no two wait for each other.

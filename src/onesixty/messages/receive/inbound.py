@@ -30,7 +30,8 @@ from onesixty.smpp.data_coding import describe
 from onesixty.sms.alphabet import Encoding as Alphabet
 from onesixty.sms.form import Form, from_json
 from onesixty.sms.reassembly import Assembled, Fragment, assemble
-from onesixty.storage.database import Connection, Database, columns
+from onesixty.storage.arrays import columns
+from onesixty.storage.database import Connection, Database
 
 _log = structlog.get_logger()
 BATCH_MOST: Final = 500
@@ -206,10 +207,10 @@ class InboundReceiver:
         When too many wait already, the carrier is asked to bring these again.
         """
         for inbound in inbounds:
-            if len(self.gatherer) < INBOX_MOST:
-                self.gatherer.put(inbound)
-            else:
+            if self.gatherer.is_full:
                 inbound.acknowledge(False)
+            else:
+                self.gatherer.put(inbound)
 
     async def sweep(self) -> None:
         """Show messages whose missing parts are no longer waited for; forget old parts and ids."""

@@ -8,6 +8,7 @@ submit, see `doubt/reconcile.py`.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -19,7 +20,8 @@ from onesixty.messages.receive.apply import Applied, Offer, apply, fold, write_c
 from onesixty.messages.receive.find import Finds, Search, find
 from onesixty.messages.receive.learning import Learner
 from onesixty.messages.receive.rereading import Reader, Reread, parked, step
-from onesixty.storage.database import Connection, Database, columns
+from onesixty.storage.arrays import columns
+from onesixty.storage.database import Connection, Database
 
 BATCH_MOST: Final = 1000
 YOUNG: Final = timedelta(minutes=10)  # parked receipts that may have overtaken their answer
@@ -70,27 +72,20 @@ class Receiver:
         When too many wait already, the carrier is asked to bring these again.
         """
         for receipt in receipts:
-            if len(self.gatherer) < INBOX_MOST:
-                self.gatherer.put(receipt)
-            else:
+            if self.gatherer.is_full:
                 receipt.acknowledge(False)
+            else:
+                self.gatherer.put(receipt)
 
     async def _write(self, receipts: list[Receipt]) -> None:
         # The answers that came before these receipts are in the database first, so that a receipt
         # finds its submission.
         await self._settled()
-        now, done = self._clock.now(), Applied(0, [])
-        async with self._database.write() as tx:
-            search = self.search(now)
-            finds = await find(tx, receipts, search)
-            found = finds.rows
-            await _store(tx, receipts, finds, search)
-            if any(receipt.price for receipt in receipts):
-                await write_costs(tx, [(found[n], receipts[n].price) for n in found])
-            if news := fold(
-                (found[n], receipt) for n, receipt in enumerate(receipts) if n in found
-            ):
-                done = await apply(tx, news, offer=self.offer({n.account_id for n in news}))
+        search = self.search(self._clock.now())
+        finds, done = await self._database.transact(
+            lambda tx: self._take(tx, receipts, search), "receipts"
+        )
+        found = finds.rows
         for receipt in receipts:
             receipt.acknowledge(True)
         if len(found) < len(receipts):
@@ -101,13 +96,26 @@ class Receiver:
         self.learner.note(receipts, finds, search)
         self.counted([(found[n], receipts[n]) for n in found])
 
+    async def _take(
+        self, tx: Connection, receipts: list[Receipt], search: Search
+    ) -> tuple[Finds, Applied]:
+        finds = await find(tx, receipts, search)
+        found = finds.rows
+        await _store(tx, receipts, finds, search)
+        if any(receipt.price for receipt in receipts):
+            await write_costs(tx, [(found[n], receipts[n].price) for n in found])
+        news = fold((found[n], receipt) for n, receipt in enumerate(receipts) if n in found)
+        if not news:
+            return finds, Applied(0, [])
+        return finds, await apply(tx, news, offer=self.offer({n.account_id for n in news}))
+
     async def reread(self, carrier_id: int, after: UUID, read: Reader, steps_most: int) -> Reread:
         """Read the kept receipts of a carrier behind this id again, and apply what is new."""
         total, here = Reread(), after
         for _ in range(steps_most):
-            async with self._database.write() as tx:
-                search = self.search(self._clock.now())
-                total.add(await step(tx, carrier_id, here, read, search))
+            search = self.search(self._clock.now())
+            one = partial(step, carrier_id=carrier_id, after=here, read=read, search=search)
+            total.add(await self._database.transact(one))
             if total.after is None:
                 break
             here = total.after
@@ -119,9 +127,9 @@ class Receiver:
         since = ids.first_at(self._clock.now() - YOUNG)
         for carrier_id in self.learner.unmatched():
             if read := self.reader_of(carrier_id):
-                async with self._database.write() as tx:
-                    search = self.search(self._clock.now())
-                    found = await parked(tx, carrier_id, since, read, search)
+                search = self.search(self._clock.now())
+                look = partial(parked, carrier_id=carrier_id, since=since, read=read, search=search)
+                found = await self._database.transact(look)
                 self._rematched(carrier_id, found)
         return await self.learner.run_once()
 

@@ -12,7 +12,8 @@ from uuid import UUID
 from onesixty.carriers.contract import Receipt, StoredReceipt
 from onesixty.messages.receive.apply import apply, fold
 from onesixty.messages.receive.find import Finds, Search, find
-from onesixty.storage.database import Connection, columns
+from onesixty.storage.arrays import columns
+from onesixty.storage.database import Connection
 
 STEP: Final = 2000  # receipts of all carriers that one transaction passes
 

@@ -16,7 +16,8 @@ from onesixty.messages import store
 from onesixty.messages.leases import LeaseBook
 from onesixty.messages.settle.retries import Decision, decide
 from onesixty.messages.states import FINAL, UNTOLD, Cause, Status, sql_next, sql_set
-from onesixty.storage.database import Connection, Database, Rows, columns
+from onesixty.storage.arrays import columns
+from onesixty.storage.database import Connection, Database, Rows
 
 BATCH_MOST: Final = 1000
 REST_SECONDS: Final = 0.03  # nobody waits for it but a receipt, which is not made to
@@ -152,13 +153,24 @@ class Settler:
             self._unclear = True
             rows = await self._database.fetch(SETTLE, *_arguments(outcomes, decisions, done))
         else:
-            async with self._database.write() as tx:
-                gone = await _out_again(tx, outcomes, decisions)
-                kept = [n for n, o in enumerate(outcomes) if o.submission.message_id not in gone]
-                some = [outcomes[n] for n in kept], [decisions[n] for n in kept]
-                rows = await tx.fetch(SETTLE, *_arguments(*some, done))
+            rows = await self._database.transact(
+                lambda tx: _settle_unclear(tx, outcomes, decisions, done)
+            )
         self._unclear = False
         return rows
+
+
+async def _settle_unclear(
+    tx: Connection,
+    outcomes: Sequence[Outcome],
+    decisions: Sequence[Decision],
+    done: Sequence[UUID],
+) -> Rows:
+    gone = await _out_again(tx, outcomes, decisions)
+    kept = [n for n, o in enumerate(outcomes) if o.submission.message_id not in gone]
+    some = [outcomes[n] for n in kept], [decisions[n] for n in kept]
+    rows: Rows = await tx.fetch(SETTLE, *_arguments(*some, done))
+    return rows
 
 
 async def _out_again(

@@ -15,7 +15,8 @@ from onesixty.kit import ids, money
 from onesixty.records import events
 from onesixty.records.billing.book import CHARGES, CapRecord, Hold, Payer
 from onesixty.records.billing.books import WAYS, Kind
-from onesixty.storage.database import Connection, columns
+from onesixty.storage.arrays import columns
+from onesixty.storage.database import Connection
 
 TOLD_AT: Final = (100, 80, 50)  # percent of a cap
 

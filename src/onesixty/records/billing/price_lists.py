@@ -14,7 +14,8 @@ from typing import Any, Final
 from onesixty.carriers.content import CHANNELS
 from onesixty.kit import ids, money
 from onesixty.kit.problems import FieldError, Problem
-from onesixty.storage.database import Connection, Rows, columns
+from onesixty.storage.arrays import columns
+from onesixty.storage.database import Connection, Rows
 
 COLUMNS: Final = ("prefix", "network", "channel", "price", "valid_from", "valid_until")
 ROWS_MOST: Final = 200_000

@@ -13,7 +13,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from onesixty.records.billing.book import Billing
-from onesixty.storage.database import Connection, Rows, columns
+from onesixty.storage.arrays import columns
+from onesixty.storage.database import Connection, Rows
 
 LOCK: Final = 0x0160_0166  # advisory: who settles, or adds days up again
 _KEY: Final = "day, account_id, country, carrier_id, channel, currency, cost_currency"

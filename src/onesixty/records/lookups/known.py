@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from onesixty.storage.database import Connection, Rows, columns
+from onesixty.storage.arrays import columns
+from onesixty.storage.database import Connection, Rows
 
 RECEIPTS: Final = "receipts"  # the source that costs nothing
 

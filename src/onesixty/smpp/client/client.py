@@ -11,7 +11,7 @@ import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 from onesixty.kit.clock import Clock
 from onesixty.smpp.codec import encode
@@ -408,7 +408,7 @@ class Line:
             async with asyncio.timeout(timers.connect_seconds):
                 address = await self._permitted(host, port)
                 await asyncio.get_running_loop().create_connection(
-                    lambda: link, address, port, ssl=bind.tls, server_hostname=name
+                    cast(Any, lambda: link), address, port, ssl=bind.tls, server_hostname=name
                 )
         except (OSError, ValueError) as error:  # ValueError: a host name that is none
             link.abort()

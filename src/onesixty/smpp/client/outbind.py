@@ -6,6 +6,7 @@ Each of its connections gets a bind of its own, as a receiver, and ends with it:
 import asyncio
 import contextlib
 from dataclasses import replace
+from typing import Any, cast
 
 from onesixty.smpp.client.client import Backoff, Bind, BindMode, Client, ClientLink, Line
 from onesixty.smpp.link import Ticket
@@ -26,7 +27,7 @@ class Outbinds:
         self.bind = replace(bind, mode=BindMode.RECEIVER, tls=None)
         self._hosts = {bind.host, *(host for host, _ in bind.fallbacks)}
         self.is_closed = False
-        self._listener: asyncio.Server | None = None
+        self._listener: Any = None  # an asyncio.Server; the sockets of uvloop's are a list
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def listen(self, port: int) -> int:
@@ -36,7 +37,7 @@ class Outbinds:
         """
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(
-            lambda: _CalledLine(self).answering(), None, port, reuse_port=True
+            cast(Any, lambda: _CalledLine(self).answering()), None, port, reuse_port=True
         )
         bound: int = self._listener.sockets[0].getsockname()[1]
         return bound

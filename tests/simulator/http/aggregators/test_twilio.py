@@ -25,7 +25,7 @@ from onesixty.carriers.contract import (
     ReceiptState,
 )
 from onesixty.carriers.http.client import Client
-from onesixty.kit.clock import ManualClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.simulator.http.aggregators.twilio import TwilioFarSide
 from onesixty.simulator.http.far_side import Incoming, Refusal, Response, Submitted
 from onesixty.simulator.numbers import State

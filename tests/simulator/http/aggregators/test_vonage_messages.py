@@ -39,7 +39,8 @@ from onesixty.carriers.aggregators.vonage_messages_calls import VonageMessagesCa
 from onesixty.carriers.content import Content, Media, Template
 from onesixty.carriers.contract import Price, ReceiptState
 from onesixty.carriers.http.client import Client
-from onesixty.kit.clock import ManualClock, SystemClock
+from onesixty.kit.clock import SystemClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.simulator.http.aggregators.vonage_messages import VonageMessagesFarSide
 from onesixty.simulator.http.far_side import Incoming, Refusal, Response, Submitted
 from onesixty.simulator.numbers import State

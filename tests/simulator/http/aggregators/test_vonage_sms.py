@@ -17,7 +17,8 @@ from onesixty.carriers.aggregators.vonage_sms import SPEC, VonageSmsDialect
 from onesixty.carriers.aggregators.vonage_sms_calls import METHODS, VonageSmsCalls
 from onesixty.carriers.contract import Inbound, OutcomeKind, Price, ReceiptState
 from onesixty.carriers.http.client import Client
-from onesixty.kit.clock import ManualClock, SystemClock
+from onesixty.kit.clock import SystemClock
+from onesixty.kit.manual_clock import ManualClock
 from onesixty.simulator.http.aggregators.vonage_sms import VonageSmsFarSide
 from onesixty.simulator.http.far_side import Incoming, Refusal, Response, Submitted
 from onesixty.simulator.numbers import State

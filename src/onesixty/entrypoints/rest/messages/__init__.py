@@ -3,10 +3,10 @@
 from fastapi import APIRouter
 
 from onesixty.entrypoints.rest.messages import batches, endpoints, feedback, media
-from onesixty.entrypoints.rest.messages.endpoints import PATH, begin, finish, take
+from onesixty.entrypoints.rest.messages.door import PATH, Door
 from onesixty.entrypoints.rest.messages.send_body import schemas
 
-__all__ = ["PATH", "begin", "finish", "router", "schemas", "take"]
+__all__ = ["PATH", "Door", "router", "schemas"]
 
 router = APIRouter()
 # batches first: /v1/messages/batch is a path of its own

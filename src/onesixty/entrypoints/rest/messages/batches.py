@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from onesixty.entrypoints.rest import answers
 from onesixty.entrypoints.rest.context import Context, context_of
-from onesixty.entrypoints.rest.messages import send_body
+from onesixty.entrypoints.rest.messages import reading, send_body
 from onesixty.entrypoints.rest.messages.endpoints import (
     SEND_PROBLEMS,
     Here,
@@ -76,7 +76,7 @@ async def send_batch(request: Request, caller: Writer) -> Response:
     """The good ones are stored in one transaction; the others come back with what is wrong."""
     context = context_of(request)
     raw = await answers.read_body(request)
-    read = send_body.read_batch(raw, context.allow_private_urls)
+    read = reading.read_batch(raw, context.allow_private_urls)
     key = request.headers.get("idempotency-key")
     claim = (
         idempotency.claim(caller.account_id, key, "POST", PATH, raw) if key is not None else None

@@ -1,11 +1,8 @@
 """`/v1/messages`: send, list, read, timeline, cancel, preview."""
 
-from asyncio import Future
-from collections.abc import Sequence
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from onesixty.carriers.content import CHANNELS
@@ -13,12 +10,11 @@ from onesixty.carriers.contract import OutcomeKind, ReceiptState
 from onesixty.entrypoints.rest import answers
 from onesixty.entrypoints.rest.context import (
     Context,
-    authenticate,
     context_of,
     needs,
-    require,
 )
-from onesixty.entrypoints.rest.messages import send_body
+from onesixty.entrypoints.rest.messages import reading, send_body
+from onesixty.entrypoints.rest.messages.door import preview, refused, take
 from onesixty.entrypoints.rest.messages.shapes import (
     Filters,
     MessagePage,
@@ -28,14 +24,12 @@ from onesixty.entrypoints.rest.messages.shapes import (
 )
 from onesixty.entrypoints.rest.problem_pages import problem_responses
 from onesixty.kit import ids, money, paging
-from onesixty.kit.http_server import Answer
 from onesixty.kit.problems import FieldError, Problem, document
 from onesixty.messages import render, store
-from onesixty.messages.accept import Result
 from onesixty.messages.dispatch import ends
 from onesixty.messages.states import Status
-from onesixty.messages.types import Caller, Message, Refusal, SendRequest
-from onesixty.records import events, idempotency
+from onesixty.messages.types import Caller, Refusal
+from onesixty.records import events
 
 Here = Annotated[Context, Depends(context_of)]
 Reader = Annotated[Caller, needs("messages:read")]
@@ -67,61 +61,6 @@ SEND_PROBLEMS: Final = (
     "body_too_large",
     "overloaded",
 )
-PATH: Final = "/v1/messages"
-_PREVIEWED: Final = frozenset(
-    {
-        name.alias or field
-        for field, name in Preview.model_fields.items()
-        if field not in ("object", "body_changed", "expires_at")
-    }
-)
-
-
-async def take(context: Context, authorization: str | None, key: str | None, raw: bytes) -> Answer:
-    """Take one message: the whole of `POST /v1/messages` behind its decoding. Raises Problem."""
-    if key is None:
-        begun = begin(context, authorization, raw)
-        return begun if isinstance(begun, Answer) else finish(context, await begun)
-    caller, wanted, dry_run = _read(context, authorization, raw)
-    if dry_run:
-        return Answer(200, orjson.dumps(preview(context, caller, wanted)))
-    claim = idempotency.claim(caller.account_id, key, "POST", PATH, raw)
-
-    def encode(result: Sequence[Message | Refusal]) -> idempotency.Answer | None:
-        one = result[0]
-        return idempotency.Answer(202, _encode(context, one)) if isinstance(one, Message) else None
-
-    return _answer(context, await context.acceptor.accept(wanted, caller, claim, encode))
-
-
-def begin(context: Context, authorization: str | None, raw: bytes) -> "Answer | Future[Result]":
-    """The same without a key and without waiting: `finish` makes the answer of what it gives."""
-    caller, wanted, dry_run = _read(context, authorization, raw)
-    if dry_run:
-        return Answer(200, orjson.dumps(preview(context, caller, wanted)))
-    begun = context.acceptor.begin(wanted, caller)
-    return _answer(context, context.acceptor.end([begun])) if isinstance(begun, Refusal) else begun
-
-
-def finish(context: Context, result: Result) -> Answer:
-    """The answer to what was begun; raises Problem."""
-    return _answer(context, context.acceptor.end(result))
-
-
-def _read(
-    context: Context, authorization: str | None, raw: bytes
-) -> tuple[Caller, SendRequest, bool]:
-    caller = authenticate(context, authorization)
-    require(caller, "messages:write")
-    return (caller, *send_body.read_send(raw, context.allow_private_urls))
-
-
-def _answer(context: Context, result: Message | Refusal | idempotency.Answer) -> Answer:
-    if isinstance(result, Refusal):
-        raise refused(result)
-    if isinstance(result, idempotency.Answer):
-        return answers.direct(answers.replayed(result))
-    return Answer(202, _encode(context, result))
 
 
 @router.post(
@@ -151,20 +90,6 @@ async def send_message(request: Request) -> Response:
     return response
 
 
-def preview(context: Context, caller: Caller, wanted: Any) -> dict[str, Any]:
-    """What a send would do: encoding, segments, route; raises Problem where it would be refused."""
-    decided = context.acceptor.preview(wanted, caller)
-    if isinstance(decided, Refusal):
-        raise refused(decided)
-    shown = render.message(decided, context.keeper.book)
-    return {
-        "object": "preview",
-        **{name: value for name, value in shown.items() if name in _PREVIEWED},
-        "body_changed": decided.body != wanted.body,
-        "expires_at": render.timestamp(decided.expires_at),
-    }
-
-
 @router.post(
     "/preview",
     summary="See what a send would do",
@@ -176,7 +101,7 @@ async def preview_message(request: Request, caller: Reader) -> Response:
     """Encoding, segments, replaced characters, route and carrier; sends nothing."""
     context = context_of(request)
     raw = await answers.read_body(request)
-    wanted = send_body.read_preview(raw, context.allow_private_urls)
+    wanted = reading.read_preview(raw, context.allow_private_urls)
     return answers.json(preview(context, caller, wanted))
 
 
@@ -282,21 +207,9 @@ async def cancel_message(
     return answers.json(render.message(row, context.keeper.book))
 
 
-def refused(refusal: Refusal) -> Problem:
-    """A refusal as the problem that the door answers."""
-    errors = (FieldError(refusal.pointer, refusal.code, refusal.detail),) if refusal.pointer else ()
-    return Problem(refusal.code, refusal.detail, errors)
-
-
 def refusal_document(refusal: Refusal) -> dict[str, Any]:
     """A refusal inside the results of a batch."""
     return document(refused(refusal))
-
-
-def _encode(context: Context, message: Message) -> bytes:
-    # What a caller is told is the promise, "queued", even where the lane has it in hand already.
-    shown = None if message.status is Status.SCHEDULED else int(Status.QUEUED)
-    return orjson.dumps(render.message(message, context.keeper.book, shown))
 
 
 def _identifier(prefix: str, text: str, name: str) -> UUID:

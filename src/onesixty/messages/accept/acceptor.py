@@ -15,18 +15,17 @@ from uuid import UUID
 
 import asyncpg
 
-from onesixty.carriers.content import CHANNELS, Template
-from onesixty.kit import ids, metrics
+from onesixty.kit import metrics
 from onesixty.kit.chance import Chance
 from onesixty.kit.clock import Clock
 from onesixty.kit.loops import Bounds, Full, Gatherer
 from onesixty.kit.problems import Problem
 from onesixty.kit.secrets import Sealer
-from onesixty.messages import screen, store, windows
+from onesixty.messages import store, windows
+from onesixty.messages.accept.decide import Pick, decide
 from onesixty.messages.handover import Handover, Storing
-from onesixty.messages.states import Status
-from onesixty.messages.types import Caller, Direction, Message, Refusal, SendRequest
-from onesixty.records import channel_templates, idempotency, limits, routes
+from onesixty.messages.types import Caller, Message, Refusal, SendRequest
+from onesixty.records import idempotency, routes
 from onesixty.records.billing import holds
 from onesixty.records.routes import explanations
 from onesixty.records.snapshot import Snapshot, SnapshotKeeper
@@ -54,6 +53,20 @@ class _Entry:
     began: float  # monotonic seconds
 
 
+@dataclass(slots=True)
+class _Batch:
+    """The messages of one batch request on their way to their commit."""
+
+    id: UUID
+    account_id: int
+    decided: list[Message | Refusal]
+    claim: idempotency.Claim | None
+    encode: Encode | None
+
+    def good(self) -> list[Message]:
+        return [one for one in self.decided if isinstance(one, Message)]
+
+
 class Acceptor:
     """The way into the platform for outbound messages, whatever door they came through."""
 
@@ -71,6 +84,7 @@ class Acceptor:
         self.router = routes.Router(routes.Facts(handover.lanes.is_up, chance, clock.now))
         self._loop: asyncio.AbstractEventLoop | None = None
         self._batched = 0  # messages of batches that wait for their commit
+        self.batched_most = BATCHED_MOST
         self.gatherer: Gatherer[_Entry] = Gatherer(
             "accept",
             self._write,
@@ -147,7 +161,7 @@ class Acceptor:
         The good ones are stored, the others come back refused. Raises Problem `overloaded` or a
         conflict.
         """
-        if self._batched + len(requests) > BATCHED_MOST:
+        if self._batched + len(requests) > self.batched_most:
             detail = "too many messages of batches wait to be stored"
             raise Problem("overloaded", detail, retry_after_seconds=1)
         self._batched += len(requests)
@@ -174,42 +188,52 @@ class Acceptor:
             decided.append(outcome)
             if number % 500 == 499:
                 await asyncio.sleep(0)  # a large batch does not hold up the others' codes
-        good = [one for one in decided if isinstance(one, Message)]
-        with Storing(self._handover, good) as storing:
+        batch = _Batch(batch_id, caller.account_id, decided, claim, encode)
+        with Storing(self._handover, batch.good()) as storing:
             await self._keep_explanations()
-            async with self._database.write() as tx:
-                kept = await self._take(tx, claim)
-                if kept is not None:
-                    storing.undo()
-                    return kept
-                if self._asks(good):
-                    denied = await self._deny(tx, good)
-                    decided = [
-                        denied.get(one.id, one) if isinstance(one, Message) else one
-                        for one in decided
-                    ]
-                    good = [one for one in good if one.id not in denied]
-                    storing.keep_only(good)
-                for start in range(0, len(good), CHUNK):
-                    await storing.insert(tx, good[start : start + CHUNK])
-                refused = len(decided) - len(good)
-                await store.insert_batch_row(
-                    tx, caller.account_id, batch_id, len(good), refused, now
-                )
-                if claim and encode:
-                    await idempotency.keep(tx, self._sealer, [(claim, encode(decided))])
+            kept = await self._database.transact(
+                lambda tx: self._store_batch(tx, storing, batch, now), "batch"
+            )
+            if kept is not None:
+                storing.undo()
+                return kept
         storing.hand_over()
-        for refusal in decided:
+        for refusal in batch.decided:
             if isinstance(refusal, Refusal):
                 metrics.refused.labels(refusal.code).inc()
-        return decided
+        return batch.decided
+
+    async def _store_batch(
+        self, tx: Connection, storing: Storing, batch: _Batch, now: datetime
+    ) -> idempotency.Answer | None:
+        """Store what the database lets pass, and the answer; or give the answer there is."""
+        kept = await self._take(tx, batch.claim)
+        if kept is not None:
+            return kept
+        good = batch.good()
+        if self._asks(good):
+            denied = await self._deny(tx, good)
+            batch.decided = [
+                denied.get(one.id, one) if isinstance(one, Message) else one
+                for one in batch.decided
+            ]
+            good = batch.good()
+            storing.keep_only(good)
+        for start in range(0, len(good), CHUNK):
+            await storing.insert(tx, good[start : start + CHUNK])
+        refused = len(batch.decided) - len(good)
+        await store.insert_batch_row(tx, batch.account_id, batch.id, len(good), refused, now)
+        if batch.claim and batch.encode:
+            answer = batch.encode(batch.decided)
+            await idempotency.keep(tx, self._sealer, [(batch.claim, answer)])
+        return None
 
     def preview(self, request: SendRequest, caller: Caller) -> Message | Refusal:
         """Decide as for a send, and store nothing."""
         now, pick, network = self._clock.now(), self._pick(caller), self.router.facts.network
         return decide(self._keeper.book, request, caller, now, pick, network)
 
-    def _pick(self, caller: Caller) -> "Pick":
+    def _pick(self, caller: Caller) -> Pick:
         return self._pick_sandbox if caller.test else self._pick_route
 
     def _pick_route(self, book: Snapshot, traits: routes.Traits) -> routes.Chosen | None:
@@ -220,10 +244,14 @@ class Acceptor:
 
     async def _kept(self, claim: idempotency.Claim) -> idempotency.Answer | None:
         """The answer to an earlier request with this key; it counts though refused by now."""
-        async with self._database.write() as tx:
-            kept = await self._take(tx, claim)
-            if kept is None:
-                await idempotency.keep(tx, self._sealer, [(claim, None)])
+        return await self._database.transact(lambda tx: self._take_or_keep(tx, claim))
+
+    async def _take_or_keep(
+        self, tx: Connection, claim: idempotency.Claim
+    ) -> idempotency.Answer | None:
+        kept = await self._take(tx, claim)
+        if kept is None:
+            await idempotency.keep(tx, self._sealer, [(claim, None)])
         return kept
 
     async def _take(
@@ -240,10 +268,14 @@ class Acceptor:
         try:
             await self._write_together(entries)
         except asyncpg.DataError as error:
-            # A text that PostgreSQL refuses: it shall not harm those that were gathered with it.
-            for entry in entries if len(entries) > 1 else ():
-                await self._write([entry])
-            self._give_up(entries, error)
+            if len(entries) == 1:
+                self._give_up(entries, error)
+                return
+        else:
+            return
+        # A text that PostgreSQL refuses: it shall not harm those that were gathered with it.
+        for entry in entries:
+            await self._write([entry])
 
     async def _write_together(self, entries: list[_Entry]) -> None:
         entries = [entry for entry in entries if not entry.done.done()]
@@ -263,15 +295,23 @@ class Acceptor:
 
     async def _write_asked(self, entries: list[_Entry], storing: Storing) -> list[_Entry]:
         """Store those that the database lets pass, and give them; answer the others."""
-        async with self._database.write() as tx:
-            refused = await self._deny(tx, [entry.message for entry in entries])
-            stored = [entry for entry in entries if entry.message.id not in refused]
-            storing.keep_only([entry.message for entry in stored])
-            await storing.insert(tx, [entry.message for entry in stored])
+        messages = [entry.message for entry in entries]
+        refused = await self._database.transact(
+            lambda tx: self._store_passed(tx, messages, storing), "accept"
+        )
         for entry in entries:
             if entry.message.id in refused:
                 _answer(entry, [refused[entry.message.id]])
-        return stored
+        return [entry for entry in entries if entry.message.id not in refused]
+
+    async def _store_passed(
+        self, tx: Connection, messages: list[Message], storing: Storing
+    ) -> dict[UUID, Refusal]:
+        refused = await self._deny(tx, messages)
+        passed = [message for message in messages if message.id not in refused]
+        storing.keep_only(passed)
+        await storing.insert(tx, passed)
+        return refused
 
     def _asks(self, messages: list[Message]) -> bool:
         """Whether what the database knows may refuse any of them."""
@@ -302,164 +342,55 @@ class Acceptor:
 
     async def _write_claimed(self, entries: list[_Entry], storing: Storing) -> list[_Entry]:
         """Store what is keyless or the first with its key, and give it; answer the others."""
+        stored, answers = await self._database.transact(
+            lambda tx: self._store_claimed(tx, entries, storing), "accept"
+        )
+        for entry, answer in answers:
+            _answer(entry, answer)
+        return stored
+
+    async def _store_claimed(
+        self, tx: Connection, entries: list[_Entry], storing: Storing
+    ) -> tuple[list[_Entry], list[tuple[_Entry, Result]]]:
         first: dict[tuple[int, str], _Entry] = {}
         repeats = [  # in this very batch
             (entry, entry.claim)
             for entry in entries
             if entry.claim and first.setdefault(entry.claim.name, entry) is not entry
         ]
-        async with self._database.write() as tx:
-            claims = [entry.claim for entry in first.values() if entry.claim]
-            kept = await idempotency.take(tx, self._sealer, claims, self._clock.now())
-            answers: list[tuple[_Entry, Result]] = [
-                (entry, answer)
-                for entry, answer in zip(first.values(), kept, strict=True)
-                if answer is not None
-            ]
-            others = {id(entry) for entry, _ in (*answers, *repeats)}
-            stored = [entry for entry in entries if id(entry) not in others]
-            refused = await self._deny(tx, [entry.message for entry in stored])
-            denied = [
-                (entry, refused[entry.message.id])
-                for entry in stored
-                if entry.message.id in refused
-            ]
-            answers += [(entry, [refusal]) for entry, refusal in denied]
-            freed = {entry.claim.name: refusal for entry, refusal in denied if entry.claim}
-            answers += [(entry, [freed[one.name]]) for entry, one in repeats if one.name in freed]
-            repeats = [one for one in repeats if one[1].name not in freed]
-            stored = [entry for entry in stored if entry.message.id not in refused]
-            storing.keep_only([entry.message for entry in stored])
-            await storing.insert(tx, [entry.message for entry in stored])
-            encoded = [
-                (entry.claim, entry.encode([entry.message]))
-                for entry in stored
-                if entry.claim and entry.encode
-            ]
-            encoded += [(entry.claim, None) for entry, _ in denied if entry.claim]
-            await idempotency.keep(tx, self._sealer, encoded)
-            if repeats:
-                found = await idempotency.look(tx, self._sealer, [claim for _, claim in repeats])
-                answers += zip([entry for entry, _ in repeats], found, strict=True)
-        for entry, answer in answers:
-            _answer(entry, answer)
-        return stored
+        claims = [entry.claim for entry in first.values() if entry.claim]
+        kept = await idempotency.take(tx, self._sealer, claims, self._clock.now())
+        answers: list[tuple[_Entry, Result]] = [
+            (entry, answer)
+            for entry, answer in zip(first.values(), kept, strict=True)
+            if answer is not None
+        ]
+        others = {id(entry) for entry, _ in (*answers, *repeats)}
+        stored = [entry for entry in entries if id(entry) not in others]
+        refused = await self._deny(tx, [entry.message for entry in stored])
+        denied = [
+            (entry, refused[entry.message.id]) for entry in stored if entry.message.id in refused
+        ]
+        answers += [(entry, [refusal]) for entry, refusal in denied]
+        freed = {entry.claim.name: refusal for entry, refusal in denied if entry.claim}
+        answers += [(entry, [freed[one.name]]) for entry, one in repeats if one.name in freed]
+        repeats = [one for one in repeats if one[1].name not in freed]
+        stored = [entry for entry in stored if entry.message.id not in refused]
+        storing.keep_only([entry.message for entry in stored])
+        await storing.insert(tx, [entry.message for entry in stored])
+        encoded = [
+            (entry.claim, entry.encode([entry.message]))
+            for entry in stored
+            if entry.claim and entry.encode
+        ]
+        encoded += [(entry.claim, None) for entry, _ in denied if entry.claim]
+        await idempotency.keep(tx, self._sealer, encoded)
+        if repeats:
+            found = await idempotency.look(tx, self._sealer, [claim for _, claim in repeats])
+            answers += zip([entry for entry, _ in repeats], found, strict=True)
+        return stored, answers
 
 
 def _answer(entry: _Entry, result: Result) -> None:
     if not entry.done.done():  # its caller may have gone away
         entry.done.set_result(result)
-
-
-Pick = Callable[[Snapshot, routes.Traits], routes.Chosen | None]
-Network = Callable[[str], str | None]  # MCC and MNC of a number, as far as they are known
-
-
-def decide(
-    book: Snapshot,
-    request: SendRequest,
-    caller: Caller,
-    now: datetime,
-    pick: Pick,
-    network: Network,
-) -> Message | Refusal:
-    """Everything that is decided about a message, and about each step of its plan if it has one."""
-    if not request.steps:
-        return _decide(book, request, caller, now, pick, network)
-    if refusal := screen.waits(request):
-        return refusal
-    decided: list[Message] = []
-    for number, step in enumerate(request.steps):
-        one = _decide(book, screen.of_step(request, step), caller, now, pick, network)
-        if isinstance(one, Refusal):
-            where = f"/fallback/{number}"
-            return Refusal(one.code, f"{where}: {one.detail}", where + (one.pointer or ""))
-        decided.append(one)
-    message, *later = decided
-    screen.cover(message, later)
-    message.steps = [
-        screen.to_json(one, before.after_seconds)
-        for one, before in zip(later, request.steps, strict=False)
-    ] or None
-    return message
-
-
-def _decide(
-    book: Snapshot,
-    request: SendRequest,
-    caller: Caller,
-    now: datetime,
-    pick: Pick,
-    network: Network,
-) -> Message | Refusal:
-    """What is decided about one message, in the order in which a reader would ask."""
-    message = Message(
-        account_id=caller.account_id,
-        id=ids.uuid7(),
-        status=Status.QUEUED,
-        direction=Direction.OUTBOUND,
-        category=request.category,
-        recipient="",
-        body="",
-        created_at=now,
-        test=caller.test,
-        reference=request.reference,
-        callback_url=request.callback_url,
-        tags=request.tags,
-        metadata=request.metadata,
-        origin=request.origin,
-    )
-    country = screen.address(message, request, book.accounts[caller.account_id])
-    if isinstance(country, Refusal):
-        return country
-    refusal = screen.compose(message, request) or screen.time(message, request, now)
-    if refusal:
-        return refusal
-    routed = _route(book, message, country, pick)
-    if isinstance(routed, Refusal) or not book.billing.payers:
-        return routed
-    return screen.price(book, routed, caller.key_id, country, network(routed.recipient))
-
-
-def _route(book: Snapshot, message: Message, country: str | None, pick: Pick) -> Message | Refusal:
-    traits = routes.Traits(
-        message.account_id,
-        message.recipient,
-        country,
-        screen.CATEGORY_NAMES[message.category],
-        message.sender,
-        message.tags,
-        CHANNELS[message.channel],
-        at=message.send_at,
-    )
-    chosen = pick(book, traits)
-    if chosen is None:
-        where = f"{message.recipient[:4]}… ({country or 'no country'})"
-        what = f"a message to {where} by {CHANNELS[message.channel]}"
-        return Refusal("no_route", f"no enabled route and carrier match {what}", "/to")
-    message.route_id, message.carrier_id = chosen.route_id or None, chosen.carrier_id
-    message.fallbacks = list(chosen.fallbacks)
-    message.explanation = chosen.explanation
-    if not message.test:
-        message.flow = limits.flow_of(book, message.account_id, message.sender, country)
-    if message.send_at:
-        message.status = Status.SCHEDULED
-    if message.content and message.content.template and not message.test:
-        return _with_template(book, message, message.content.template)
-    return message
-
-
-def _with_template(book: Snapshot, message: Message, template: Template) -> Message | Refusal:
-    """Leave out the carriers whose provider is known not to take this template now."""
-    carriers = [message.carrier_id or 0, *message.fallbacks]
-    faults = {
-        carrier: channel_templates.why_not(
-            book.templates.get(carrier), template.name, template.language
-        )
-        for carrier in carriers
-    }
-    fitting = [carrier for carrier in carriers if faults[carrier] is None]
-    if not fitting:
-        return Refusal("template_not_approved", faults[carriers[0]] or "", "/template/name")
-    message.carrier_id, *message.fallbacks = fitting
-    return message
