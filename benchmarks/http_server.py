@@ -7,6 +7,7 @@ processor, the shortest of many runs in turns.
 import argparse
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 import uvloop
@@ -14,7 +15,8 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from onesixty.kit.http_server import Answer, Give, Headers, Protocol
+from onesixty.kit.http_direct import Answer, Give, Headers
+from onesixty.kit.http_server import protocol as ours
 
 PATH: Final = "/v1/messages"
 BODY: Final = b'{"to":"+447700900123","from":"ACME","body":"Your parcel arrives tomorrow"}'
@@ -78,8 +80,8 @@ class Memory:
 
 WAYS: Final = (
     ("uvicorn as it is", HttpToolsProtocol, Plain()),
-    ("ours, over ASGI", Protocol, Plain()),
-    ("ours, the direct way", Protocol, Direct()),
+    ("ours, over ASGI", ours, Plain()),
+    ("ours, the direct way", ours, Direct()),
 )
 
 
@@ -96,18 +98,18 @@ async def measure(count: int) -> None:
         print(f"{name:<44}{taken / 1000:>8.1f} µs of CPU a request")
 
 
-def connected(kind: type[HttpToolsProtocol], app: Plain) -> tuple[HttpToolsProtocol, Memory]:
+def connected(kind: Callable[..., Any], app: Plain) -> tuple[Any, Memory]:
     """A connection of one of the ways."""
     config = Config(app, access_log=False, server_header=False, lifespan="off")
     config.load()
     state = ServerState()
     state.default_headers = [(b"date", b"Mon, 23 Nov 2026 04:00:00 GMT")]
     protocol, memory = kind(config, state, {}), Memory()
-    protocol.connection_made(memory)  # type: ignore[arg-type]
+    protocol.connection_made(memory)
     return protocol, memory
 
 
-async def ask(protocol: HttpToolsProtocol, memory: Memory, count: int) -> None:
+async def ask(protocol: Any, memory: Memory, count: int) -> None:
     """That many requests, one after the other."""
     for _ in range(count):
         memory.written = b""
