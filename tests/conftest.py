@@ -37,8 +37,8 @@ from stock import PRISTINE, Stock, named
 _DIRECTORY = "ONESIXTY_TEST_DIRECTORY"
 _GIVEN = "ONESIXTY_TEST_DATABASE_URL"
 _ROOM_BYTES = 4_000_000_000  # a run keeps a tenth of it
-# Half of what Hypothesis tries by itself: every run tries others.
-hypothesis.settings.register_profile("run", max_examples=50)
+# Half of what Hypothesis tries by itself: every run tries others, and none is timed.
+hypothesis.settings.register_profile("run", max_examples=50, deadline=None)
 hypothesis.settings.load_profile("run")
 
 

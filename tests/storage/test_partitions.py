@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 
 from onesixty.kit import ids
+from onesixty.kit.clock import SystemClock
 from onesixty.storage import partitions
 from onesixty.storage.database import Connection, Database
 
@@ -53,6 +54,41 @@ async def test_processes_that_start_at_once_share_the_work(database: Database) -
 
     made = await asyncio.gather(*(start() for _ in range(4)))
     assert sorted(map(len, made)) == [0, 0, 0, len(partitions.TABLES)]
+
+
+async def test_parts_are_made_while_messages_walk(database: Database) -> None:
+    """Neither waits for the other: who is in the middle of a change goes on in every big table."""
+    async with database.write() as walk:
+        await event_at(walk, SystemClock().now())
+        async with asyncio.timeout(30):
+            async with database.write() as tx:
+                assert await partitions.ensure(tx, NOVEMBER, months=1)
+                for table in partitions.TABLES:
+                    await walk.execute(f"DELETE FROM {table} WHERE account_id = 160")
+                await event_at(walk, SystemClock().now())
+
+
+async def test_parts_have_what_their_table_has(database: Database) -> None:
+    """Indexes, the primary key, defaults, columns that must not be NULL; and room for updates."""
+    indexes = (
+        "SELECT split_part(pg_get_indexdef(indexrelid), ' USING ', 2) || indisprimary AS made"
+        " FROM pg_index WHERE indrelid = $1::regclass"
+    )
+    columns = (
+        "SELECT attname, atttypid, attnotnull, attstorage, pg_get_expr(adbin, adrelid)"
+        " FROM pg_attribute a LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum"
+        " WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
+    )
+    async with database.write() as tx:
+        await partitions.ensure(tx, NOVEMBER, months=1)
+        for table in partitions.TABLES:
+            part = f"{table}_2040_11"
+            assert set(await tx.fetch(indexes, part)) == set(await tx.fetch(indexes, table))
+            assert await tx.fetch(columns, part) == await tx.fetch(columns, table)
+        options = await tx.fetchval(
+            "SELECT reloptions FROM pg_class WHERE relname = 'messages_2040_11'"
+        )
+        assert options == ["fillfactor=50"]
 
 
 @pytest.mark.parametrize(

@@ -64,8 +64,11 @@ def _months(since: datetime, count: int) -> Iterator[tuple[datetime, datetime]]:
 
 
 def _create(table: str, name: str, start: datetime, end: datetime) -> str:
+    # Attached, not made as a part: that would lock out all who use the big table, and wait for
+    # them, so the walk and this could wait for each other. PostgreSQL adds the indexes.
     return (
-        f"CREATE TABLE {name} PARTITION OF {table} "
-        f"FOR VALUES FROM ('{ids.first_at(start)}') TO ('{ids.first_at(end)}') "
-        f"WITH (fillfactor = {_FILL[table]})"
+        f"CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS"
+        f" INCLUDING STORAGE INCLUDING COMPRESSION) WITH (fillfactor = {_FILL[table]});"
+        f"ALTER TABLE {table} ATTACH PARTITION {name}"
+        f" FOR VALUES FROM ('{ids.first_at(start)}') TO ('{ids.first_at(end)}')"
     )
