@@ -7,7 +7,7 @@ import pytest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from onesixty.kit.http_direct import Answer, Front, Give, Headers
+from onesixty.kit.http_direct import DIRECT_MOST, HEAD_MOST, Answer, Front, Give, Headers
 from onesixty.kit.http_server import protocol as protocol_of
 
 REQUEST = b"POST /way HTTP/1.1\r\nhost: x\r\n%bcontent-length: 2\r\n\r\n{}"
@@ -127,3 +127,45 @@ async def test_a_server_that_stops_answers_first(line: Line) -> None:
     way.asked[0][1](Answer(202, b"{}"))
     assert b"connection: close" in transport.written
     assert transport.closed
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        b"POST /",
+        b"POST /way HTTP/1.1\r\nx: ",
+        REQUEST % b"" + b"POST /way HTTP/1.1\r\nx: ",
+        b"POST /other HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nx: ",
+    ],
+)
+async def test_headers_without_end_are_refused(line: Line, begin: bytes) -> None:
+    """Targets, headers, and headers behind a body have a bound; who passes it is cut off."""
+    way, protocol, transport, _ = line
+    protocol.data_received(begin)
+    fed = 0
+    while not transport.closed:
+        protocol.data_received(b"a" * 1000)
+        fed += 1000
+        assert fed <= HEAD_MOST + 1000
+    assert fed > HEAD_MOST - len(begin)
+    for _, give in way.asked:
+        give(Answer(202, b"{}"))
+    unanswered = b"transfer-encoding" in begin or len(way.asked)
+    assert transport.written.startswith(b"HTTP/1.1 431 ") != bool(unanswered)
+
+
+async def test_a_body_may_come_in_many_pieces(line: Line) -> None:
+    """Only what belongs to no body counts: long bodies and many requests are not cut off."""
+    way, protocol, transport, _ = line
+    protocol.data_received(b"POST /way HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % DIRECT_MOST)
+    for _ in range(DIRECT_MOST // 1024):
+        protocol.data_received(b"a" * 1024)
+    way.asked[0][1](Answer(202, b"{}"))
+    for _ in range(HEAD_MOST // len(REQUEST)):
+        protocol.data_received(REQUEST % b"x: 1\r\n")
+        way.asked[-1][1](Answer(202, b"{}"))
+        for octet in (REQUEST % b"x: 2\r\n")[:20], (REQUEST % b"x: 2\r\n")[20:]:
+            protocol.data_received(octet)
+        way.asked[-1][1](Answer(202, b"{}"))
+    assert not transport.closed
+    assert transport.written.count(b"HTTP/1.1 202") == len(way.asked)

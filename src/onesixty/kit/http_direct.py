@@ -14,6 +14,8 @@ import httptools
 
 Headers = list[tuple[bytes, bytes]]
 DIRECT_MOST: Final = 64 * 1024  # octets of a body that is read without back-pressure
+# Octets of a head, or of what follows a chunked body; the parser itself would keep any number.
+HEAD_MOST: Final = 64 * 1024
 # Says that a request is not for the direct way: these change how its body comes.
 _NOT_PLAIN: Final = frozenset({b"transfer-encoding", b"expect", b"upgrade"})
 _STATUS_LINES: Final = {
@@ -110,6 +112,8 @@ class Front:
         self._url = b""
         self._headers: Headers = []
         self._cycle: Cycle | None = None  # None: the request is not for the direct way
+        self._came_on = False  # whether the head or a piece of the body ended in what came last
+        self._unended = 0  # octets that came since
 
     def connection_made(self, transport: Any) -> None:
         """A connection; its transport is corked from here on."""
@@ -138,10 +142,15 @@ class Front:
     def data_received(self, data: bytes) -> None:
         """Something of a request, or of several."""
         self._slow.idle_since = self._loop.time()
+        self._came_on = False
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._slow.interrupted(error)
+            return
+        self._unended = 0 if self._came_on else self._unended + len(data)
+        if self._unended > HEAD_MOST:
+            self._slow.refuse_head()
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -157,6 +166,7 @@ class Front:
 
     def on_headers_complete(self) -> None:
         """The way of a request is decided by its head."""
+        self._came_on = True
         respond = self._direct.get(self._url)
         if respond is not None and self._is_plain():
             self._cycle = Cycle(respond, self._headers, self._parser.should_keep_alive())
@@ -167,6 +177,7 @@ class Front:
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
+        self._came_on = True
         if self._cycle is None:
             self._slow.on_body(body)
         else:

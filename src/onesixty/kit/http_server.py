@@ -11,6 +11,7 @@
 
 import asyncio
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 import httptools
@@ -54,6 +55,16 @@ class _Slow(HttpToolsProtocol):
             self.handle_websocket_upgrade()
         else:
             self._unsupported_upgrade_warning()
+
+    def refuse_head(self) -> None:
+        """Headers without end: say so, unless the answer to a request before would be due."""
+        if self.cycle is None or self.cycle.response_complete:
+            text = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE.phrase.encode()
+            self.transport.write(
+                b"HTTP/1.1 431 %b\r\ncontent-type: text/plain; charset=utf-8\r\n"
+                b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (text, len(text), text)
+            )
+        self.transport.close()
 
     def when_writable(self, respond: Callable[[], None]) -> None:
         """Give an answer once the client reads."""
